@@ -1,0 +1,1 @@
+"""Owner of the serial port: polls the TinyBMS and publishes LIVE_DATA."""

@@ -1,0 +1,1 @@
+"""Bus broker: passes messages on and keeps the last value of each cached topic."""

@@ -1,0 +1,1 @@
+"""Owner of the SQLite file: keeps critical records while MQTT is away."""

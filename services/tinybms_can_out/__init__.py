@@ -1,0 +1,1 @@
+"""Owner of the CAN channel: sends the battery frames to a Victron GX."""

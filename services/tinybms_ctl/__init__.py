@@ -1,0 +1,1 @@
+"""Command line of the gateway: status, configuration check, start."""

@@ -1,0 +1,1 @@
+"""Watches every process and serves their state over HTTP."""

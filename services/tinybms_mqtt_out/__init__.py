@@ -1,0 +1,1 @@
+"""Owner of the MQTT session: publishes values, alarms and status."""

@@ -1,0 +1,1 @@
+"""Simulated TinyBMS and virtual GX, each on a pseudo terminal."""

@@ -1,0 +1,1 @@
+"""Charge control as pure functions: limits with reasons, ageing, alarm rules."""

@@ -1,0 +1,1 @@
+"""Typed configuration: parse, validate and redact, without reading files."""

@@ -1,0 +1,1 @@
+"""TinyBMS UART protocol as pure functions: frames, commands, register map, decoding."""
