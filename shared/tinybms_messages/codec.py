@@ -1,0 +1,91 @@
+"""Three frames to and from typed messages: topic, header, body.
+
+The body is msgpack. Unknown keys are ignored and new keys have defaults, so that two neighbouring
+releases understand each other during an upgrade. Anything malformed raises `BadMessage`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgpack
+import msgspec
+
+from tinybms_messages.header import SCHEMA_VERSION, Header
+from tinybms_messages.topics import MAX_BODY_BYTES, Topic, topic_of
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+_MAX_HEADER_BYTES = 1024
+
+
+class BadMessage(ValueError):
+    """Frames that are no message of the bus: drop and count them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Generic[Body]):
+    """One message as it came from the bus."""
+
+    topic: Topic
+    header: Header
+    body: Body
+
+
+def encode(
+    topic: Topic, device: str, header: Header, body: msgspec.Struct
+) -> list[bytes]:
+    """The three frames of a message; a body with NaN or infinity is our own defect (ValueError)."""
+    plain = msgspec.to_builtins(body)
+    _require_finite(plain)
+    packed = msgpack.packb(plain)
+    if len(packed) > MAX_BODY_BYTES:
+        raise ValueError(
+            f"{topic.name}: body of {len(packed)} bytes, at most {MAX_BODY_BYTES}"
+        )
+    return [
+        topic.address(device, header.source),
+        msgpack.packb(msgspec.to_builtins(header)),
+        packed,
+    ]
+
+
+def decode(frames: Sequence[bytes]) -> Message[msgspec.Struct]:
+    """The message in `frames`; BadMessage when it is none, too large or of the wrong types."""
+    if len(frames) != 3:
+        raise BadMessage(f"{len(frames)} frames instead of 3")
+    topic = topic_of(frames[0])
+    if topic is None:
+        raise BadMessage(f"unknown topic {frames[0][:40]!r}")
+    header = _convert(frames[1], Header, _MAX_HEADER_BYTES)
+    if header.schema > SCHEMA_VERSION + 1:
+        raise BadMessage(f"schema {header.schema}, this release knows {SCHEMA_VERSION}")
+    return Message(
+        topic=topic, header=header, body=_convert(frames[2], topic.body, MAX_BODY_BYTES)
+    )
+
+
+def _convert(frame: bytes, kind: type[Body], limit: int) -> Body:
+    if len(frame) > limit:
+        raise BadMessage(f"{kind.__name__} of {len(frame)} bytes, at most {limit}")
+    try:
+        plain = msgpack.unpackb(frame)
+        _require_finite(plain)
+        return msgspec.convert(plain, kind)
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise BadMessage(f"{kind.__name__}: {error}") from error
+
+
+def _require_finite(value: object) -> None:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is no value")
+    elif isinstance(value, dict):
+        for item in value.values():
+            _require_finite(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _require_finite(item)

@@ -1,0 +1,92 @@
+"""What each process says about itself and its outside link."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """Sent each second by the work loop itself: a hung loop has no heartbeat.
+
+    `lag_ms`: how late the loop's timers ran at worst since the last heartbeat. `gaps`: sequence
+    numbers missed, by "TOPIC source". `rejected`: messages dropped as malformed.
+    """
+
+    state: str
+    detail: str = ""
+    pid: int
+    uptime_s: float
+    lag_ms: float
+    cpu_s: float
+    rss_bytes: int
+    gaps: dict[str, int] = {}
+    rejected: int = 0
+    log_lines_dropped: int = 0
+    version: str = ""
+
+
+class CanStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the CAN channel.
+
+    `state`: disabled, no_adapter, error, waiting (no sample yet), sending, stale or silent (the
+    data are too old). `victron_keepalive_ok`: 0x305 came within 3 s; None when CAN is disabled.
+    """
+
+    state: str
+    detail: str = ""
+    interface: str = ""
+    channel: str = ""
+    frames_sent: int = 0
+    send_errors: int = 0
+    frames_refused: int = 0
+    """Frames that the gate `may_send` held back."""
+    reopened: int = 0
+    last_error: str = ""
+    victron_keepalive_ok: bool | None = None
+    keepalive_age_s: float | None = None
+    gx_identified: bool = False
+    """'VIC' was seen in 0x307."""
+    max_period_ms: float | None = None
+    """Longest time between two 0x351 in the last minute."""
+    frames_received: int = 0
+
+
+class MqttStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the MQTT session.
+
+    `state`: disabled, connecting, online, back_off or draining. `last_error_code` is the reason
+    code or errno of the last failure, 0 when there was none.
+    """
+
+    state: str
+    connected: bool = False
+    connected_since_wall_ns: int | None = None
+    reconnects: int = 0
+    publish_count: int = 0
+    failed_publish_count: int = 0
+    last_error_code: int = 0
+    last_error: str = ""
+    in_flight: int = 0
+    last_ack_age_s: float | None = None
+    broker: str = ""
+
+
+class BufferStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the offline buffer: what it holds and what it had to give up."""
+
+    state: str
+    rows: int = 0
+    bytes: int = 0
+    oldest_wall_ns: int | None = None
+    dropped: int = 0
+    replayed: int = 0
+
+
+class GatewayEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened in the gateway: `code` is stable, `text` is for people."""
+
+    code: str
+    text: str
+    wall_ns: int
+    severity: str = "info"
+    """info, warning or alarm."""
