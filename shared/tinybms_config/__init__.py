@@ -1,1 +1,1 @@
-"""Typed configuration: parse, validate and redact, without reading files."""
+"""The configuration: one typed section per process, checked as a whole, secrets kept out of sight."""
