@@ -1,0 +1,62 @@
+# One command for a developer, the same one for CI. Each target sets up what it needs; see deploy/dev/setup.sh.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+PY := .venv/bin/python
+SETUP := deploy/dev/setup.sh
+STAMP := .venv/.ready
+PYTEST_ARGS ?=
+
+.PHONY: help venv demo test test-long soak bench lint format lock wheel clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+venv: $(STAMP) ## Make .venv with the locked versions and this tree in it.
+
+$(STAMP): requirements-dev.lock pyproject.toml $(SETUP)
+	@$(SETUP) venv
+
+demo: $(STAMP) ## Simulated battery, virtual GX, MQTT broker and all processes; Ctrl-C ends it.
+	@$(SETUP) demo
+	@exec $(PY) -m tinybms_ctl demo
+
+test: $(STAMP) ## All tests that take less than a minute, with branch coverage.
+	@$(SETUP) mosquitto
+	@$(SETUP) test $(PYTEST_ARGS)
+
+test-long: $(STAMP) ## The tests of `make test` and those that take minutes.
+	@$(SETUP) mosquitto
+	@$(SETUP) test -m "not soak and not bench" $(PYTEST_ARGS)
+
+soak: $(STAMP) ## Tests that run for hours.
+	@$(SETUP) mosquitto
+	@$(PY) -m pytest -m soak $(PYTEST_ARGS)
+
+bench: $(STAMP) ## Measure latency, processor and memory; prints a table and JSON.
+	@$(SETUP) mosquitto
+	@exec $(PY) tests/bench/run.py
+
+lint: $(STAMP) ## ruff, mypy and the import contracts.
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+format: $(STAMP) ## Format the tree and mend what ruff can mend.
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+lock: ## Write the lock files anew from pyproject.toml.
+	@$(SETUP) lock
+
+wheel: $(STAMP) ## Build dist/tinybms_gateway-*.whl.
+	$(PY) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+	@ls -1 dist/*.whl
+
+clean: ## Remove everything that make made.
+	rm -rf .venv .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find shared services tests -name __pycache__ -type d -prune -exec rm -rf {} +
