@@ -1,0 +1,53 @@
+"""What all tests share: leak checks, a real MQTT broker, short run folders."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness_leaks import Leaks, mark_children
+from harness_mosquitto import Mosquitto
+from harness_net import free_port as find_free_port
+
+
+def pytest_configure() -> None:
+    """Let every process started by this run be told apart from those of another run."""
+    mark_children()
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or a listening socket."""
+    folder = request.node.path.parent.relative_to(request.config.rootpath / "tests").parts[:1]
+    leaks = Leaks(include_orphans=folder not in {("unit",), ("property",), ("golden",)})
+    yield
+    left = leaks.wait_until_gone(timeout_s=2.0)
+    if left:
+        leaks.end_processes()
+        pytest.fail("left behind: " + "; ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    """Give an empty folder with a path short enough for unix sockets (107 characters)."""
+    folder = Path(tempfile.mkdtemp(prefix="tb-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Give a function that finds a free TCP port on the loopback interface."""
+    return find_free_port
+
+
+@pytest.fixture
+def mosquitto(run_dir: Path) -> Iterator[Mosquitto]:
+    """Run a real MQTT broker of this test alone, without users or stored messages."""
+    folder = run_dir / f"mosquitto-{os.getpid()}"
+    folder.mkdir()
+    with Mosquitto(folder) as broker:
+        yield broker
