@@ -35,17 +35,13 @@ class Message(Generic[Body]):
     body: Body
 
 
-def encode(
-    topic: Topic, device: str, header: Header, body: msgspec.Struct
-) -> list[bytes]:
+def encode(topic: Topic, device: str, header: Header, body: msgspec.Struct) -> list[bytes]:
     """The three frames of a message; a body with NaN or infinity is our own defect (ValueError)."""
     plain = msgspec.to_builtins(body)
     _require_finite(plain)
     packed = msgpack.packb(plain)
     if len(packed) > MAX_BODY_BYTES:
-        raise ValueError(
-            f"{topic.name}: body of {len(packed)} bytes, at most {MAX_BODY_BYTES}"
-        )
+        raise ValueError(f"{topic.name}: body of {len(packed)} bytes, at most {MAX_BODY_BYTES}")
     return [
         topic.address(device, header.source),
         msgpack.packb(msgspec.to_builtins(header)),
@@ -55,6 +51,12 @@ def encode(
 
 def decode(frames: Sequence[bytes]) -> Message[msgspec.Struct]:
     """The message in `frames`; BadMessage when it is none, too large or of the wrong types."""
+    topic, header = decode_header(frames)
+    return Message(topic=topic, header=header, body=decode_body(topic, frames[2]))
+
+
+def decode_header(frames: Sequence[bytes]) -> tuple[Topic, Header]:
+    """Topic and header of the message in `frames`, its body unread; BadMessage as in `decode`."""
     if len(frames) != 3:
         raise BadMessage(f"{len(frames)} frames instead of 3")
     topic = topic_of(frames[0])
@@ -63,9 +65,12 @@ def decode(frames: Sequence[bytes]) -> Message[msgspec.Struct]:
     header = _convert(frames[1], Header, _MAX_HEADER_BYTES)
     if header.schema > SCHEMA_VERSION + 1:
         raise BadMessage(f"schema {header.schema}, this release knows {SCHEMA_VERSION}")
-    return Message(
-        topic=topic, header=header, body=_convert(frames[2], topic.body, MAX_BODY_BYTES)
-    )
+    return topic, header
+
+
+def decode_body(topic: Topic, packed: bytes) -> msgspec.Struct:
+    """The body of a message of `topic`; BadMessage when it is too large or of the wrong types."""
+    return _convert(packed, topic.body, MAX_BODY_BYTES)
 
 
 def _convert(frame: bytes, kind: type[Body], limit: int) -> Body:

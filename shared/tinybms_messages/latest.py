@@ -23,9 +23,7 @@ class LatestLive:
 
     def offer(self, header: Header, live: LiveData) -> bool:
         """Take `live` if it is newer than what is held; False when it was dropped as old."""
-        if header.kernel_boot_id != self._kernel_boot_id or not header.is_newer_than(
-            self._header
-        ):
+        if header.kernel_boot_id != self._kernel_boot_id or not header.is_newer_than(self._header):
             return False
         self._header = header
         self.newest = live

@@ -1,4 +1,4 @@
-"""The one table of bus topics: who publishes, what it carries, whether the broker keeps the last."""
+"""The one table of bus topics: who publishes, what travels, whether the broker keeps the last."""
 
 from __future__ import annotations
 
@@ -49,10 +49,6 @@ class Topic:
         if self.publisher == EVERY_PROCESS:
             levels.append(source)
         return ("/".join(levels) + "/").encode("ascii")
-
-    def subscription(self, device: str) -> bytes:
-        """What a subscriber of all publishers of this topic subscribes to."""
-        return f"{self.name}/{device}/".encode("ascii")
 
 
 LIVE_DATA: Final = Topic(

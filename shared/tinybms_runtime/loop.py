@@ -1,0 +1,159 @@
+"""One thread, one poller, timers: the work loop of every process.
+
+Sockets of ZeroMQ, file descriptors and timers share one `zmq.Poller`. The loop that works is the
+loop that beats: the heartbeat is one of its timers, so a process whose loop hangs falls silent.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import zmq
+
+from tinybms_runtime.clock import Clock
+
+Action = Callable[[], None]
+
+LONGEST_WAIT_S: Final = 1.0
+"""The loop looks at its clock at least this often, whatever its timers say."""
+
+
+class Timer:
+    """A planned action; `cancel` it to take it back."""
+
+    __slots__ = ("action", "due_ns", "period_ns")
+
+    def __init__(self, due_ns: int, period_ns: int | None, action: Action) -> None:
+        self.due_ns = due_ns
+        self.period_ns = period_ns
+        self.action: Action | None = action
+
+    def cancel(self) -> None:
+        """Never run again; may be called at any time and more than once."""
+        self.action = None
+
+
+class Loop:
+    """Runs callbacks until stopped. Only `from_thread` may be called by another thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._poller = zmq.Poller()
+        self._readers: dict[zmq.Socket[bytes] | int, Action] = {}
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._order = itertools.count()
+        self._stopping = False
+        self._worst_lag_ns = 0
+        self._handed_over: deque[Action] = deque()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.watch(self._wake_fd, self._run_handed_over)
+
+    def watch(
+        self, source: zmq.Socket[bytes] | int, on_ready: Action, *, write: bool = False
+    ) -> None:
+        """Call `on_ready` whenever `source` can be read (or, with `write`, read or written).
+
+        Level triggered: what was not read is announced again. A closed descriptor must be
+        unwatched before it is closed, or the loop becomes a busy one.
+        """
+        events = zmq.POLLIN | (zmq.POLLOUT if write else 0)
+        self._readers[source] = on_ready
+        self._poller.register(source, events)
+
+    def unwatch(self, source: zmq.Socket[bytes] | int) -> None:
+        """Forget `source`; nothing happens when it is not watched."""
+        if self._readers.pop(source, None) is not None:
+            self._poller.unregister(source)
+
+    def every(self, period_s: float, action: Action, *, first_s: float = 0.0) -> Timer:
+        """Run `action` each `period_s`, for the first time in `first_s`.
+
+        Due times lie on a fixed grid. Slots that passed while the process was stopped or busy are
+        skipped: no burst makes up for them.
+        """
+        due_ns = self._clock.boottime_ns() + round(first_s * 1e9)
+        return self._plan(Timer(due_ns, round(period_s * 1e9), action))
+
+    def after(self, delay_s: float, action: Action) -> Timer:
+        """Run `action` once, in `delay_s`."""
+        return self._plan(Timer(self._clock.boottime_ns() + round(delay_s * 1e9), None, action))
+
+    def from_thread(self, action: Action) -> None:
+        """Have the loop run `action` soon. Safe from other threads and signal handlers."""
+        self._handed_over.append(action)
+        os.eventfd_write(self._wake_fd, 1)
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        while not self._stopping:
+            self._turn(LONGEST_WAIT_S)
+
+    def run_until(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Work until `done()` or for `timeout_s`, also after `stop`; the last value of `done()`."""
+        end_ns = self._clock.boottime_ns() + round(timeout_s * 1e9)
+        while not done():
+            left_s = (end_ns - self._clock.boottime_ns()) / 1e9
+            if left_s <= 0:
+                return False
+            self._turn(min(left_s, LONGEST_WAIT_S))
+        return True
+
+    def stop(self) -> None:
+        """Let `run` return after the callback that is running now."""
+        self._stopping = True
+
+    def take_worst_lag_ms(self) -> float:
+        """How late a timer ran at worst since the last call."""
+        lag_ns, self._worst_lag_ns = self._worst_lag_ns, 0
+        return lag_ns / 1e6
+
+    def close(self) -> None:
+        """Free the loop's own descriptor."""
+        self.unwatch(self._wake_fd)
+        os.close(self._wake_fd)
+
+    def _plan(self, timer: Timer) -> Timer:
+        heapq.heappush(self._timers, (timer.due_ns, next(self._order), timer))
+        return timer
+
+    def _turn(self, longest_s: float) -> None:
+        """Wait for the next thing to do, at most `longest_s`, and do what is due."""
+        for source, _events in self._poller.poll(self._wait_ms(longest_s)):
+            on_ready = self._readers.get(source)
+            if on_ready is not None:
+                on_ready()
+        self._run_timers()
+
+    def _wait_ms(self, longest_s: float) -> int:
+        while self._timers and self._timers[0][2].action is None:
+            heapq.heappop(self._timers)
+        wait_ns = round(longest_s * 1e9)
+        if self._timers:
+            wait_ns = min(wait_ns, self._timers[0][0] - self._clock.boottime_ns())
+        return max(0, math.ceil(wait_ns / 1e6))
+
+    def _run_timers(self) -> None:
+        """Run each timer that is due now, once."""
+        now_ns = self._clock.boottime_ns()
+        while self._timers and self._timers[0][0] <= now_ns:
+            _due, _order, timer = heapq.heappop(self._timers)
+            if timer.action is None:
+                continue
+            self._worst_lag_ns = max(self._worst_lag_ns, now_ns - timer.due_ns)
+            action = timer.action
+            if timer.period_ns is not None:
+                missed = (now_ns - timer.due_ns) // timer.period_ns
+                timer.due_ns += (missed + 1) * timer.period_ns
+                self._plan(timer)
+            action()
+
+    def _run_handed_over(self) -> None:
+        os.eventfd_read(self._wake_fd)
+        while self._handed_over:
+            self._handed_over.popleft()()
