@@ -69,13 +69,12 @@ def test_shelves_hold_prefixed_packages_and_nothing_else() -> None:
         assert not (ROOT / shelf / "__init__.py").exists()
 
 
-def test_every_package_is_in_the_wheel_the_contracts_and_the_coverage() -> None:
+def test_every_package_is_in_the_wheel_and_the_contracts() -> None:
     tools = _pyproject()["tool"]
     folders = _shelved_packages()
     names = sorted(Path(folder).name for folder in folders)
     assert sorted(tools["hatch"]["build"]["targets"]["wheel"]["packages"]) == folders
     assert sorted(tools["importlinter"]["root_packages"]) == names
-    assert sorted(tools["coverage"]["run"]["source_pkgs"]) == names
 
 
 def test_every_package_is_in_exactly_one_layer() -> None:
