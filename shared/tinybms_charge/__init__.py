@@ -1,1 +1,1 @@
-"""Charge control as pure functions: limits with reasons, ageing, alarm rules."""
+"""Charge control: CVL, CCL, DCL and alarms from one measurement, and how they age."""

@@ -1,0 +1,44 @@
+"""What the charge control is told about the battery, as plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinybms_messages.live import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One reading of the battery; current + = charge. Any number may be missing, NaN or absurd.
+
+    `temperatures_c`: (probe number, degC) of each fitted probe; number 0 is the sensor of the BMS
+    board, given only when no probe is fitted. `event_ids`: faults and warnings that the BMS's event
+    log shows as active (TinyBMS user manual Rev D, events). `alternative`: the other reading while
+    it is doubtful which of the two is true; each limit is then the lower of both.
+    """
+
+    cell_voltages_v: tuple[float | None, ...]
+    pack_voltage_v: float | None
+    pack_current_a: float | None
+    soc_pct: float | None
+    temperatures_c: tuple[tuple[int, float], ...]
+    status: str
+    """idle, charging, fully_charged, discharging, regeneration, fault or unknown."""
+    event_ids: frozenset[int] = frozenset()
+    alternative: Measurement | None = None
+
+
+def measurement_of(
+    sample: Sample, event_ids: frozenset[int], alternative: Measurement | None = None
+) -> Measurement:
+    """The part of `sample` that the charge control looks at."""
+    return Measurement(
+        cell_voltages_v=sample.cell_voltages_v,
+        pack_voltage_v=sample.pack_voltage_v,
+        pack_current_a=sample.pack_current_a,
+        soc_pct=sample.soc_pct,
+        temperatures_c=sample.cell_temperatures_c,
+        status=sample.online_status,
+        event_ids=event_ids,
+        alternative=alternative,
+    )
