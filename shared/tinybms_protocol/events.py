@@ -19,6 +19,8 @@ EVENT_WORDS: Final = 98
 """Registers 200-297."""
 SYSTEM_STARTED: Final = 0x61
 TIME_MODULUS: Final = 1 << 24
+LOG_AHEAD_S: Final = 60
+"""How much older than the log the lifetime may be that its times are rebuilt with."""
 FULLY_DISCHARGED: Final = 0x31
 TOO_COLD_TO_CHARGE: Final = 0x37
 
@@ -54,8 +56,8 @@ class BmsEvent:
     """Place in the answer it came from."""
 
     def age_s(self, lifetime_s: int) -> int:
-        """Seconds from the event to `lifetime_s`."""
-        return lifetime_s - self.time_s
+        """Seconds from the event to `lifetime_s`, at least 0."""
+        return max(0, lifetime_s - self.time_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +192,11 @@ def kind_of(number: int) -> EventKind:
 def event_time_s(timestamp: int, lifetime_s: int) -> int:
     """Lifetime second of a 24-bit time: the newest one that is not after `lifetime_s`.
 
-    Negative only when the timestamp is ahead of a lifetime below 2^24, which no sound log holds.
+    Times up to LOG_AHEAD_S later are taken as they are, for the lifetime may have been read before
+    the log. Negative only when the log holds times from before the lifetime began to count.
     """
-    time_s = (lifetime_s & ~(TIME_MODULUS - 1)) | timestamp
-    return time_s - TIME_MODULUS if time_s > lifetime_s else time_s
+    latest_s = lifetime_s + LOG_AHEAD_S
+    return latest_s - (latest_s - timestamp) % TIME_MODULUS
 
 
 def parse_events(words: Sequence[int], lifetime_s: int) -> tuple[BmsEvent, ...]:
