@@ -6,6 +6,7 @@ it dies, the pipe breaks. The loop only ever puts lines into a queue; a daemon t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -66,12 +67,22 @@ class QueuedLineHandler(logging.Handler):
 
     def close(self) -> None:
         """Write what is queued, for at most a second, and stop."""
+        while not self._say_end():
+            self._make_room()
+        self._thread.join(_FLUSH_S)
+        super().close()
+
+    def _say_end(self) -> bool:
         try:
             self._queue.put_nowait(None)
         except queue.Full:
+            return False
+        return True
+
+    def _make_room(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._queue.get_nowait()
             self.dropped += 1
-        self._thread.join(_FLUSH_S)
-        super().close()
 
     def _write_all(self) -> None:
         broken = False

@@ -1,0 +1,129 @@
+"""The work loop: timers on a grid, no bursts after a stall, descriptors, hand-over by threads."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from fake_clock import FakeClock
+from tinybms_runtime.clock import SystemClock
+from tinybms_runtime.loop import Loop
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def loop(clock: FakeClock) -> Iterator[Loop]:
+    loop = Loop(clock)
+    yield loop
+    loop.close()
+
+
+def turn(loop: Loop) -> None:
+    """Let the loop do what is due now."""
+    loop.from_thread(lambda: None)
+    turns = iter((False, True))
+    loop.run_until(lambda: next(turns), timeout_s=1.0)
+
+
+def test_a_periodic_timer_keeps_its_grid(loop: Loop, clock: FakeClock) -> None:
+    ran_at: list[int] = []
+    loop.every(1.0, lambda: ran_at.append(clock.boottime_ns()))
+    for _ in range(8):
+        turn(loop)
+        clock.advance(0.3)
+    assert [round((at - ran_at[0]) / 1e9, 1) for at in ran_at] == [0.0, 1.2, 2.1]
+
+
+def test_slots_missed_in_a_stall_are_skipped(loop: Loop, clock: FakeClock) -> None:
+    runs: list[None] = []
+    loop.every(1.0, lambda: runs.append(None))
+    turn(loop)
+    clock.advance(60.0)
+    for _ in range(5):
+        turn(loop)
+    assert len(runs) == 2
+
+
+def test_a_stall_shows_as_lag_once(loop: Loop, clock: FakeClock) -> None:
+    loop.every(1.0, lambda: None)
+    turn(loop)
+    clock.advance(3.5)
+    turn(loop)
+    assert loop.take_worst_lag_ms() == pytest.approx(2500.0)
+    assert loop.take_worst_lag_ms() == 0.0
+
+
+def test_a_single_timer_runs_once_and_a_cancelled_one_never(loop: Loop, clock: FakeClock) -> None:
+    ran: list[str] = []
+    loop.after(1.0, lambda: ran.append("kept"))
+    loop.after(1.0, lambda: ran.append("cancelled")).cancel()
+    for _ in range(4):
+        clock.advance(1.0)
+        turn(loop)
+    assert ran == ["kept"]
+
+
+def test_a_timer_may_cancel_itself_and_another(loop: Loop, clock: FakeClock) -> None:
+    ran: list[str] = []
+    other = loop.every(1.0, lambda: ran.append("other"), first_s=1.0)
+
+    def once() -> None:
+        ran.append("once")
+        own.cancel()
+        other.cancel()
+
+    own = loop.every(1.0, once, first_s=0.5)
+    for _ in range(6):
+        clock.advance(0.5)
+        turn(loop)
+    assert ran == ["once"]
+
+
+def test_a_descriptor_is_announced_until_it_is_read(loop: Loop) -> None:
+    reader, writer = os.pipe()
+    read: list[bytes] = []
+    loop.watch(reader, lambda: read.append(os.read(reader, 1)))
+    os.write(writer, b"ab")
+    assert loop.run_until(lambda: len(read) == 2, timeout_s=5.0)
+    loop.unwatch(reader)
+    os.write(writer, b"c")
+    turn(loop)
+    assert read == [b"a", b"b"]
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_socket_is_watched_like_a_descriptor(loop: Loop) -> None:
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.PAIR) as left,
+        context.socket(zmq.PAIR) as right,
+    ):
+        left.bind("inproc://pair")
+        right.connect("inproc://pair")
+        got: list[bytes] = []
+        loop.watch(right, lambda: got.append(right.recv(zmq.NOBLOCK)))
+        left.send(b"x")
+        assert loop.run_until(lambda: got == [b"x"], timeout_s=5.0)
+        loop.unwatch(right)
+
+
+def test_another_thread_wakes_the_loop() -> None:
+    loop = Loop(SystemClock())
+    worker = threading.Thread(target=lambda: loop.from_thread(loop.stop))
+    worker.start()
+    loop.run()
+    worker.join()
+    loop.close()
+
+
+def test_work_until_a_time_out_says_that_it_failed() -> None:
+    loop = Loop(SystemClock())
+    assert not loop.run_until(lambda: False, timeout_s=0.02)
+    loop.close()
