@@ -1,0 +1,57 @@
+"""Command line `tinybms-sim`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinybms_sim.bms import run_bms
+from tinybms_sim.image import ImageError, load_overrides
+from tinybms_sim.line import SCENARIOS, make_line
+from tinybms_sim.pty_line import LinkError
+from tinybms_sim.shell import boottime_s
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Simulators for the gateway.")
+
+Link = Annotated[Path, typer.Option(help="Path of the link to the simulated port.")]
+Control = Annotated[
+    Path | None, typer.Option(help="Path of a unix datagram socket that takes commands.")
+]
+
+
+@app.callback()
+def _root() -> None:
+    """Simulators: a TinyBMS, and a GX behind a USB-CAN adapter."""
+
+
+@app.command()
+def bms(
+    link: Link,
+    registers: Annotated[
+        Path | None,
+        typer.Option(help="JSON file: register number to word; values then stay fixed."),
+    ] = None,
+    scenario: Annotated[str, typer.Option(help=f"One of: {', '.join(SCENARIOS)}.")] = "normal",
+    seed: Annotated[int, typer.Option(help="Seed of the battery and of the line faults.")] = 1,
+    firmware: Annotated[int, typer.Option(help="Firmware number: 254 (Rev D) or 242.")] = 254,
+    *,
+    unpaced: Annotated[bool, typer.Option(help="Answer at once, not at 115200 baud.")] = False,
+    control: Control = None,
+) -> None:
+    """Answer as a TinyBMS of Rev D on a pseudo-terminal, until SIGTERM or Ctrl-C."""
+    now_s = boottime_s()
+    try:
+        overrides = load_overrides(registers) if registers else None
+        line = make_line(
+            start_s=now_s, overrides=overrides, seed=seed, firmware=firmware, paced=not unpaced
+        )
+        line.choose(scenario, now_s)
+        run_bms(line, link, control)
+    except (ImageError, LinkError, ValueError) as error:
+        typer.echo(f"tinybms-sim: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    app()
