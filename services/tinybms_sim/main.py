@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tinybms_sim.bms import run_bms
+from tinybms_sim.gx import FAULTS, run_gx
 from tinybms_sim.image import ImageError, load_overrides
 from tinybms_sim.line import SCENARIOS, make_line
 from tinybms_sim.pty_line import LinkError
@@ -48,6 +49,23 @@ def bms(
         line.choose(scenario, now_s)
         run_bms(line, link, control)
     except (ImageError, LinkError, ValueError) as error:
+        typer.echo(f"tinybms-sim: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def gx(
+    link: Link,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per event.")] = False,
+    no_gx: Annotated[bool, typer.Option("--no-gx", help="An adapter alone: no 0x305.")] = False,
+    fault: Annotated[str, typer.Option(help=f"One of: {', '.join(FAULTS)}.")] = "none",
+    control: Control = None,
+) -> None:
+    """Be a USB-CAN adapter (slcan) with a GX behind it, until SIGTERM or Ctrl-C."""
+    try:
+        run_gx(link, control, as_json=as_json, with_gx=not no_gx, fault=fault)
+    except (LinkError, ValueError) as error:
         typer.echo(f"tinybms-sim: {error}", err=True)
         raise typer.Exit(2) from error
 

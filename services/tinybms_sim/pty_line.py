@@ -16,8 +16,8 @@ class LinkError(OSError):
 class PtyLine:
     """A raw pty whose host side is reached through a symbolic link.
 
-    The host side is kept open here too, so that it stays raw and a host that closes and opens it again
-    sees no end of file; `close` hangs up whoever has it open, as pulling the plug does.
+    The host side is kept open here too, so that it stays raw and a host that closes and opens it
+    again sees no end of file; `close` hangs up whoever has it open, as pulling the plug does.
     """
 
     def __init__(self, link: Path) -> None:

@@ -223,7 +223,7 @@ _FIXED_LENGTHS: dict[int, int] = {
 
 
 def _lengths(head: bytes) -> tuple[int, ...]:
-    """Possible lengths of the request that begins with head; () not yet known, (0,) no such command."""
+    """Possible lengths of a request that begins so; () not known yet, (0,) no such command."""
     if len(head) < 2:
         return ()
     command = head[1]
