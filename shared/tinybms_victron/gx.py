@@ -170,3 +170,8 @@ GX_REGISTERS: Final[tuple[GxRegister, ...]] = (
 BY_REGISTER: Final[Mapping[int, GxRegister]] = MappingProxyType(
     {row.register: row for row in GX_REGISTERS}
 )
+
+
+def gx_rows(*registers: int) -> tuple[GxRegister, ...]:
+    """The rows of these registers, in this order; KeyError for one that is not in the table."""
+    return tuple(BY_REGISTER[register] for register in registers)

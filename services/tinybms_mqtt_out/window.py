@@ -1,0 +1,102 @@
+"""Messages with QoS 1 on their way: at most so many unacknowledged, the newest of a topic waits.
+
+paho's own window is not used: it ignores its limit after a reconnect and sends old messages again
+without a mark.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tinybms_mqtt_out.publication import Kind, Publication
+
+IN_FLIGHT_LIMIT: Final = 20
+"""Unacknowledged messages at a time; brokers commonly take 20 without queueing."""
+
+PENDING_LIMIT: Final = 512
+"""Topics that may wait; more than the gateway has, so that only a defect could reach it."""
+
+
+class Window:
+    """Bounded by construction: `IN_FLIGHT_LIMIT` on the way, one waiting message for a topic."""
+
+    def __init__(self, *, limit: int = IN_FLIGHT_LIMIT) -> None:
+        self.limit = limit
+        self._next_token = 1
+        self._in_flight: dict[int, tuple[Publication, float]] = {}
+        self._pending: dict[str, Publication] = {}
+        self._heartbeat: Publication | None = None
+        self._heartbeat_token: int | None = None
+        self.lost = 0
+        """Messages given up: replaced by a newer one, or the connection broke."""
+
+    @property
+    def in_flight(self) -> int:
+        """Messages sent and not yet acknowledged."""
+        return len(self._in_flight)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is on its way and nothing waits."""
+        return not self._in_flight and not self._pending and self._heartbeat is None
+
+    def oldest_age_s(self, now_s: float) -> float:
+        """How long the oldest unacknowledged message has been waiting, 0 when there is none."""
+        for _publication, sent_s in self._in_flight.values():
+            return now_s - sent_s
+        return 0.0
+
+    def offer(self, publication: Publication) -> None:
+        """Queue a message; it takes the place of one of its topic that still waits."""
+        if publication.kind is Kind.HEARTBEAT:
+            if self._heartbeat_token is None:
+                self._heartbeat = publication
+            return
+        replaced = self._pending.pop(publication.topic, None)
+        if replaced is not None or len(self._pending) >= PENDING_LIMIT:
+            self.lost += 1
+        if replaced is None and len(self._pending) >= PENDING_LIMIT:
+            return
+        self._pending[publication.topic] = publication
+
+    def take(self, now_s: float) -> list[tuple[int, Publication]]:
+        """Move what fits to the way; critical messages first, the heartbeat last."""
+        taken: list[tuple[int, Publication]] = []
+        while self._pending and len(self._in_flight) < self.limit:
+            publication = self._pending.pop(self._most_urgent())
+            taken.append((self._send(publication, now_s), publication))
+        if self._heartbeat is not None and len(self._in_flight) < self.limit:
+            publication, self._heartbeat = self._heartbeat, None
+            self._heartbeat_token = self._send(publication, now_s)
+            taken.append((self._heartbeat_token, publication))
+        return taken
+
+    def acknowledged(self, token: int) -> bool:
+        """Note the broker's acknowledgement; False for a token that is not on its way."""
+        if token == self._heartbeat_token:
+            self._heartbeat_token = None
+        return self._in_flight.pop(token, None) is not None
+
+    def clear(self) -> None:
+        """Give up everything, on its way or waiting: the connection is gone."""
+        self.lost += len(self._in_flight) + len(self._pending)
+        self._in_flight.clear()
+        self._pending.clear()
+        self._heartbeat = None
+        self._heartbeat_token = None
+
+    def drop_heartbeat(self) -> None:
+        """Forget a heartbeat that waits, so that it can't follow a farewell."""
+        self._heartbeat = None
+
+    def _most_urgent(self) -> str:
+        for topic, publication in self._pending.items():
+            if publication.kind is Kind.CRITICAL:
+                return topic
+        return next(iter(self._pending))
+
+    def _send(self, publication: Publication, now_s: float) -> int:
+        token = self._next_token
+        self._next_token += 1
+        self._in_flight[token] = (publication, now_s)
+        return token
