@@ -34,6 +34,7 @@ class TopicFilter:
         self._cadence = cadence
         self._last: Value = None
         self._sent_s: float | None = None
+        self._next_s = 0.0
         self._forced = False
 
     def force(self) -> None:
