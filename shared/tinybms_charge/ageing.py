@@ -22,6 +22,9 @@ DataState = Literal["unknown", "fresh", "stale", "lost", "asleep"]
 STALE_STEP_DOWN_V: Final = 0.005
 """Per cell under the last pack voltage: enough that chargers stop to push."""
 
+END_OF_CHARGE: Final = frozenset({0x38, 0x39})
+"""Warnings about the charger's voltage: they say nothing about the cells."""
+
 _CALM_STATUS: Final = frozenset(
     {"idle", "charging", "fully_charged", "discharging", "regeneration"}
 )
@@ -145,5 +148,8 @@ def _mid_range(live: LiveData, parameters: ChargeParameters) -> bool:
         and bool(temperatures)
         and all(low_c <= celsius <= high_c for _, celsius in temperatures)
         and sample.online_status in _CALM_STATUS
-        and not any(fault.kind in {"fault", "warning"} for fault in live.faults)
+        and not any(
+            fault.kind in {"fault", "warning"} and fault.number not in END_OF_CHARGE
+            for fault in live.faults
+        )
     )

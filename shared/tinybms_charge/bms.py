@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinybms_protocol.settings import SettingsBlock, VersionBlock
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BmsLimits:
@@ -41,3 +43,25 @@ class BmsLimits:
     """Register 340."""
     high_power: bool
     """Register 501 bit 8."""
+
+
+def bms_limits(settings: SettingsBlock, version: VersionBlock) -> BmsLimits:
+    """The binding settings out of the decoded settings and version blocks."""
+    return BmsLimits(
+        series_cells=settings.series_cells,
+        fully_charged_v=settings.fully_charged_voltage_v,
+        fully_discharged_v=settings.fully_discharged_voltage_v,
+        early_balancing_v=settings.early_balancing_threshold_v,
+        allowed_imbalance_v=settings.allowed_disbalance_v,
+        over_voltage_v=settings.over_voltage_cutoff_v,
+        under_voltage_v=settings.under_voltage_cutoff_v,
+        discharge_over_current_a=settings.discharge_over_current_cutoff_a,
+        charge_over_current_a=settings.charge_over_current_cutoff_a,
+        peak_discharge_a=settings.peak_discharge_current_cutoff_a,
+        over_heat_c=settings.over_heat_cutoff_c,
+        low_temperature_charge_c=settings.low_temp_charge_cutoff_c,
+        capacity_ah=settings.battery_capacity_ah,
+        charge_restart_enabled=settings.enable_charge_restart_level,
+        single_port=settings.single_port,
+        high_power=version.high_power,
+    )

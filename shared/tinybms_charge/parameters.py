@@ -73,7 +73,7 @@ def charge_parameters(config: Config, *, file: str = "gateway.toml") -> ChargePa
 
 
 _ORDER: Final = (
-    ("discharge_stop_v", "discharge_taper_v", SMALLEST_TAPER_V),
+    ("discharge_stop_v", "discharge_taper_v", 0.02 + SMALLEST_TAPER_V),
     ("discharge_stop_v", "discharge_resume_v", SMALLEST_TAPER_V),
     ("discharge_taper_v", "low_v", 0.0),
     ("discharge_resume_v", "low_v", 0.0),

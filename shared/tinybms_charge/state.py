@@ -14,10 +14,10 @@ RESUME_WITHIN_S: Final = 60.0
 
 
 class AlarmMemory(msgspec.Struct, frozen=True, array_like=True):
-    """One rule of the alarm table: whether it is on, and how long its condition has held."""
+    """An alarm rule: whether it is on, and how long its condition has held (-1: not)."""
 
     on: bool = False
-    held_s: float = 0.0
+    held_s: float = -1.0
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True):
@@ -49,9 +49,10 @@ class ChargeState(msgspec.Struct, frozen=True, kw_only=True):
     discharge_cold: bool = False
     discharge_hot: bool = False
     low_cell: bool = False
-    low_cell_s: float = 0.0
-    """Time that the lowest cell has been under its stop voltage."""
-    low_cell_recovered_s: float = 0.0
+    low_cell_s: float = -1.0
+    """Time that the lowest cell has been under its stop voltage; -1: it is not."""
+    low_cell_recovered_s: float = -1.0
+    """Time that it has been over its resume voltage; -1: it is not."""
     low_cell_charged_ah: float = 0.0
     """Net charge since DCL was latched at 0."""
     probes: tuple[Probe, ...] = ()
@@ -112,12 +113,12 @@ def _plausible(state: ChargeState) -> bool:
         state.charge_voltage_wait_s,
         state.charge_current_a,
         state.charge_hold_s,
-        state.low_cell_s,
-        state.low_cell_recovered_s,
+        state.low_cell_s + 1,
+        state.low_cell_recovered_s + 1,
         state.low_cell_charged_ah,
         *(voltage for voltage in (state.pack_voltage_v, state.charge_voltage_v) if voltage),
         *(probe.missing_s for probe in state.probes),
-        *(memory.held_s for memory in state.alarms.values()),
+        *(memory.held_s + 1 for memory in state.alarms.values()),
     )
     return (
         all(0 <= value < math.inf for value in positive)
