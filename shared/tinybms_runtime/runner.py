@@ -25,6 +25,7 @@ from tinybms_runtime.lock import AlreadyRunningError, ProcessLock
 from tinybms_runtime.logs import QueuedLineHandler, fields, start_logging
 from tinybms_runtime.loop import Loop
 from tinybms_runtime.paths import Paths
+from tinybms_runtime.processes import PROCESSES
 from tinybms_runtime.refusal import say, say_configuration_refused
 
 
@@ -100,6 +101,7 @@ def run_service(name: str, build: Build, argv: Sequence[str] | None = None) -> i
         say(name, f"{reason}: the folders of [gateway] must be writable by the gateway's user")
         return ExitCode.BAD_CONFIGURATION
     try:
+        _yield_to_others(name)
         return _run(name, build, parsed, paths)
     finally:
         lock.release()
@@ -110,6 +112,13 @@ def _options(name: str, argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", help="configuration file (default: $TINYBMS_CONFIG)")
     parser.add_argument("--device", help="name of the pack (default: gateway.device)")
     return parser.parse_args(argv)
+
+
+def _yield_to_others(name: str) -> None:
+    """Lower our priority as the process table says; threads started later inherit it."""
+    for process in PROCESSES:
+        if process.name == name and process.nice:
+            os.nice(process.nice)
 
 
 def _for_device(parsed: Parsed, device: str | None) -> Parsed:

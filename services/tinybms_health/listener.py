@@ -1,0 +1,83 @@
+"""Collects what the processes say about themselves on the bus."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, TypeVar
+
+import msgspec
+
+from tinybms_health.view import Heard
+from tinybms_messages.codec import Message
+from tinybms_messages.header import Header
+from tinybms_messages.latest import LatestLive
+from tinybms_messages.live import LiveData
+from tinybms_messages.status import BufferStatus, CanStatus, GatewayEvent, Heartbeat, MqttStatus
+from tinybms_messages.topics import (
+    BUFFER_STATUS,
+    CAN_STATUS,
+    GATEWAY_EVENT,
+    HEARTBEAT,
+    LIVE_DATA,
+    MQTT_STATUS,
+)
+from tinybms_runtime.bus import Bus
+
+EVENTS_KEPT: Final = 100
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class Listener:
+    """Holds the newest message of each kind, of this run of the machine only."""
+
+    def __init__(self, bus: Bus, *, kernel_boot_id: str) -> None:
+        self._kernel_boot_id = kernel_boot_id
+        self._live = LatestLive(kernel_boot_id=kernel_boot_id)
+        self._heartbeats: dict[str, tuple[Header, Heartbeat]] = {}
+        self._can: tuple[Header, CanStatus] | None = None
+        self._mqtt: tuple[Header, MqttStatus] | None = None
+        self._buffer: tuple[Header, BufferStatus] | None = None
+        self._events: deque[tuple[str, GatewayEvent]] = deque(maxlen=EVENTS_KEPT)
+        for topic in (
+            LIVE_DATA,
+            HEARTBEAT,
+            CAN_STATUS,
+            MQTT_STATUS,
+            BUFFER_STATUS,
+            GATEWAY_EVENT,
+        ):
+            bus.subscribe(topic, self._take)
+
+    def heard(self) -> Heard:
+        """What is known now."""
+        return Heard(
+            live=self._live,
+            heartbeats=dict(self._heartbeats),
+            can=self._can,
+            mqtt=self._mqtt,
+            buffer=self._buffer,
+            events=tuple(self._events),
+        )
+
+    def heartbeat(self, name: str) -> tuple[Header, Heartbeat] | None:
+        """The newest heartbeat of a process."""
+        return self._heartbeats.get(name)
+
+    def _take(self, message: Message[msgspec.Struct]) -> None:
+        header = message.header
+        if header.kernel_boot_id != self._kernel_boot_id:
+            return
+        match message.body:
+            case LiveData() as live:
+                self._live.offer(header, live)
+            case Heartbeat() as beat:
+                self._heartbeats[header.source] = (header, beat)
+            case CanStatus() as can:
+                self._can = (header, can)
+            case MqttStatus() as mqtt:
+                self._mqtt = (header, mqtt)
+            case BufferStatus() as buffer:
+                self._buffer = (header, buffer)
+            case GatewayEvent() as event:
+                self._events.append((header.source, event))
