@@ -126,6 +126,12 @@ def scaled(raw: int, scale: float) -> float:
     return round(raw * scale, _DECIMALS)
 
 
+def range_text(register: Register) -> str:
+    """The register's range in words, such as "1.2 to 4.5 V"."""
+    lowest, highest = (scaled(raw, register.scale) for raw in raw_bounds(register))
+    return f"{lowest:g} to {highest:g} {register.unit or ''}".rstrip()
+
+
 def _decode_float(register: Register, words: Sequence[int]) -> Reading:
     number = float_from_words(words)
     if not math.isfinite(number):
@@ -165,10 +171,7 @@ def _raw_from_value(register: Register, value: float | str) -> int:
     raw = round(value / register.scale)
     lowest, highest = raw_bounds(register)
     if not lowest <= raw <= highest:
-        raise BadRequest(
-            f"{register.key}: {value} is outside {scaled(lowest, register.scale)} to "
-            f"{scaled(highest, register.scale)} {register.unit or ''}".rstrip()
-        )
+        raise BadRequest(f"{register.key}: {value} is outside {range_text(register)}")
     return raw
 
 

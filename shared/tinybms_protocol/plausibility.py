@@ -13,6 +13,7 @@ from tinybms_protocol.decode import (
     decode_register,
     float_from_words,
     int16_from_word,
+    range_text,
     raw_bounds,
     uint32_from_words,
 )
@@ -70,10 +71,7 @@ def settings_warnings(words: Sequence[int]) -> list[str]:
             warnings.append(f"{place} holds the unknown number {reading.raw}")
         elif not lowest <= reading.raw <= highest:
             unit = f" {register.unit}" if register.unit else ""
-            warnings.append(
-                f"{place} is {reading.value}{unit}, outside "
-                f"{register.minimum} to {register.maximum}{unit}"
-            )
+            warnings.append(f"{place} is {reading.value}{unit}, outside {range_text(register)}")
     return warnings
 
 
