@@ -113,6 +113,8 @@ def _can(document: StatusDocument) -> Check:
     if not can.enabled:
         return Check(name="can", state="ok", text="disabled")
     where = f"{can.interface} {can.channel}".strip()
+    if can.state == "unknown":
+        return Check(name="can", state="fault", text=f"{where}: can_out is not heard")
     if can.state != SENDING:
         text = f"{where}: {can.state}" + (f", {can.detail}" if can.detail else "")
         return Check(name="can", state="fault", text=text)
@@ -126,6 +128,8 @@ def _mqtt(document: StatusDocument) -> Check:
     mqtt = document.mqtt
     if not mqtt.enabled:
         return Check(name="mqtt", state="ok", text="disabled")
+    if mqtt.state == "unknown":
+        return Check(name="mqtt", state="fault", text=f"{mqtt.broker}: mqtt_out is not heard")
     if not mqtt.connected:
         why = f": {mqtt.last_error}" if mqtt.last_error else ""
         return Check(name="mqtt", state="fault", text=f"{mqtt.broker} {mqtt.state}{why}")

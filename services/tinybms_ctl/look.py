@@ -1,0 +1,111 @@
+"""Find out how the gateway is: from health, and without it from supervisord, locks and bus."""
+
+from __future__ import annotations
+
+import http.client
+import secrets
+from importlib import metadata
+from typing import Final
+
+import msgspec
+
+from tinybms_charge.parameters import charge_parameters
+from tinybms_config.parse import Parsed
+from tinybms_ctl.system import process_facts, supervisord
+from tinybms_health.document import StatusDocument
+from tinybms_health.listener import Listener
+from tinybms_health.status import status_document
+from tinybms_health.view import Heard, View
+from tinybms_runtime.bus import Bus
+from tinybms_runtime.clock import SystemClock
+from tinybms_runtime.lock import holder_pid
+from tinybms_runtime.loop import Loop
+from tinybms_runtime.paths import Paths
+
+HTTP_TIMEOUT_S: Final = 2.0
+LISTEN_S: Final = 2.0
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound to
+
+
+def look(parsed: Parsed) -> StatusDocument:
+    """The status now; takes at most some seconds, whatever is down."""
+    paths = Paths.of(parsed.config)
+    document = ask_health(parsed.config.health.listen, paths)
+    return document if document is not None else look_without_health(parsed, paths)
+
+
+def ask_health(listen: str, paths: Paths) -> StatusDocument | None:
+    """The document of this gateway's health process, None when it does not answer.
+
+    Another gateway's health on the same port is no answer: its pid is not the one in our lock.
+    """
+    host, port = listen.rsplit(":", 1)
+    host = host.strip("[]")
+    connection = http.client.HTTPConnection(
+        _ANYWHERE.get(host, host), int(port), timeout=HTTP_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/api/status")
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            return None
+        document = msgspec.json.decode(answer.read(), type=StatusDocument)
+        pid = holder_pid(paths.lock("health"))
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError):
+        return None
+    finally:
+        connection.close()
+    report = document.processes.get("health")
+    return document if pid is not None and report is not None and report.pid == pid else None
+
+
+def look_without_health(parsed: Parsed, paths: Paths) -> StatusDocument:
+    """The document made by ourselves; listens on the bus for up to two seconds."""
+    config = parsed.config
+    clock = SystemClock(trust_clock=config.gateway.trust_clock)
+    manager = supervisord(paths)
+    processes = process_facts(paths, manager.programs)
+    alive = {name for name, facts in processes.items() if facts.pid and not facts.frozen}
+    heard = _listen(paths, clock, alive)
+    return status_document(
+        View(
+            observer="tinybms-ctl",
+            version=metadata.version("tinybms-gateway"),
+            config=config,
+            parameters=charge_parameters(config),
+            boottime_ns=clock.boottime_ns(),
+            wall_ns=clock.wall_ns(),
+            time_ok=clock.time_ok(),
+            supervisor=manager.facts,
+            processes=processes,
+            heard=heard,
+            warnings=parsed.warnings,
+        )
+    )
+
+
+def _listen(paths: Paths, clock: SystemClock, alive: set[str]) -> Heard:
+    """What the bus says, until everybody who lives was heard."""
+    loop = Loop(clock)
+    bus = Bus(paths=paths, source="ctl", boot=secrets.token_hex(8), clock=clock, loop=loop)
+    listener = Listener(bus, kernel_boot_id=clock.kernel_boot_id)
+
+    def complete() -> bool:
+        heard = listener.heard()
+        wanted = {
+            "acquisition": heard.live.newest,
+            "can_out": heard.can,
+            "mqtt_out": heard.mqtt,
+            "buffer": heard.buffer,
+        }
+        return alive <= heard.heartbeats.keys() and all(
+            said is not None for name, said in wanted.items() if name in alive
+        )
+
+    try:
+        if "broker" in alive:
+            loop.run_until(complete, LISTEN_S)
+        return listener.heard()
+    finally:
+        bus.close()
+        loop.close()
