@@ -166,11 +166,13 @@ def _value(register: Register, raw: int) -> Value:
 def _raw_from_value(register: Register, value: float | str) -> int:
     if register.names is not None:
         return _raw_from_name(register, value)
-    if isinstance(value, str) or not math.isfinite(value):
+    if isinstance(value, str) or math.isnan(value):
         raise BadRequest(f"{register.key}: {value!r} is not a number")
-    raw = round(value / register.scale)
     lowest, highest = raw_bounds(register)
-    if not lowest <= raw <= highest:
+    counts = value / register.scale
+    # Huge values become infinite here, which cannot be rounded.
+    raw = round(counts) if math.isfinite(counts) else None
+    if raw is None or not lowest <= raw <= highest:
         raise BadRequest(f"{register.key}: {value} is outside {range_text(register)}")
     return raw
 

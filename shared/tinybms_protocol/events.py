@@ -255,18 +255,13 @@ def _events(words: Sequence[int], lifetime_s: int) -> tuple[BmsEvent, ...]:
     return tuple(sorted(found, key=_order))
 
 
-def _order(event: BmsEvent) -> tuple[int, bool, bool, int]:
-    """By time; in the same second start, then recoveries, then faults: the safe reading.
+def _order(event: BmsEvent) -> tuple[int, bool, int]:
+    """By time; in the same second starts and recoveries come before faults: the safe reading.
 
     The order of the slots says nothing once the ring has wrapped.
     """
-    number, event_class = event.kind.number, event.kind.event_class
-    return (
-        event.time_s,
-        number != SYSTEM_STARTED,
-        event_class in {EventClass.FAULT, EventClass.WARNING},
-        event.slot,
-    )
+    sets = event.kind.event_class in {EventClass.FAULT, EventClass.WARNING}
+    return event.time_s, sets, event.slot
 
 
 def _is_over(number: int, conditions: Conditions | None) -> bool:

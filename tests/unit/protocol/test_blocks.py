@@ -86,6 +86,12 @@ def test_pack_cell_1_is_register_16_minus_count(count: int) -> None:
     assert len(live.pack_cells(count)) == count
 
 
+@pytest.mark.parametrize("cell", [0, 15])
+def test_cells_that_a_pack_does_not_have(cell: int) -> None:
+    with pytest.raises(ValueError, match=f"cell {cell} of a pack of 14"):
+        pack_cell_address(cell, 14)
+
+
 @pytest.mark.parametrize("count", [-1, 0, 3, 17])
 def test_packs_that_do_not_exist(count: int) -> None:
     with pytest.raises(ValueError, match="4 to 16 cells"):

@@ -101,6 +101,8 @@ def test_values_encode(
         ("series_cells", 3, "outside 4 to 16 cells"),
         ("over_heat_cutoff", math.nan, "not a number"),
         ("over_heat_cutoff", "hot", "not a number"),
+        ("over_heat_cutoff", math.inf, "outside 20 to 90 °C"),
+        ("fully_charged_voltage", 1.7e308, "outside 1.2 to 4.5 V"),
         ("operation_mode", "triple_port", "none of dual_port, single_port"),
         ("operation_mode", 2, "none of"),
         ("charger_type", "can", "none of cc_cv"),

@@ -205,3 +205,20 @@ def test_a_warning_whose_recovery_was_lost_ends_by_measurement(
 def test_a_charger_warning_ends_with_the_next_charge(next_number: int) -> None:
     assert numbers(active_events(events((1, 0x38)), IDLE).warnings) == [0x38]
     assert active_events(events((1, 0x38), (2, next_number)), IDLE).warnings == ()
+
+
+@pytest.mark.parametrize("entries", [((7, 0x61), (7, 0x05)), ((7, 0x05), (7, 0x61))])
+def test_a_fault_in_the_second_of_a_start_is_after_it(
+    entries: tuple[tuple[int, int], ...],
+) -> None:
+    assert numbers(active_events(events(*entries), FAULT).faults) == [0x05]
+
+
+def test_a_fault_logged_again_while_active_began_when_it_was_logged_first() -> None:
+    (fault,) = active_events(events((1, 0x05), (4, 0x05)), FAULT).faults
+    assert fault.time_s == 1
+
+
+def test_measurements_do_not_end_other_warnings() -> None:
+    over = Conditions(min_cell_voltage_v=4.0, fully_discharged_voltage_v=2.0)
+    assert numbers(active_events(events((1, 0x39)), IDLE, over).warnings) == [0x39]
