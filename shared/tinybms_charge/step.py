@@ -117,7 +117,7 @@ def _after_gap(
     last_v = state.charge_voltage_v
     if dt_s > RESTART_AFTER_S:
         last_v = None
-    elif last_v is not None and state.pack_voltage_v is not None:
+    elif dt_s > 0 and last_v is not None and state.pack_voltage_v is not None:
         stale_v = stale_charge_voltage_v(
             last_v, state.pack_voltage_v, state.cell_count, bounds.float_v
         )
@@ -129,6 +129,7 @@ def _after_gap(
         msgspec.structs.replace(
             state,
             charge_voltage_v=last_v,
+            charge_voltage_wait_s=fresh.charge_voltage_wait_s,
             charge_current_a=fresh.charge_current_a,
             charge_hold_s=fresh.charge_hold_s,
         ),
