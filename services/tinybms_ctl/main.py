@@ -14,6 +14,8 @@ from rich.console import Console
 
 from tinybms_config.parse import Parsed
 from tinybms_config.problems import ConfigError
+from tinybms_ctl.demo import demo
+from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.look import look
 from tinybms_ctl.render import plain_lines, screen
 from tinybms_ctl.system import supervisord
@@ -113,6 +115,23 @@ def config_check(
     for warning in parsed.warnings:
         print(f"warning: {warning}")
     print(f"{path}: ok")
+
+
+@app.command("demo")
+def demo_command(
+    seconds: Annotated[
+        float | None, typer.Option(help="End after this time; exit code 1 without any data.")
+    ] = None,
+) -> None:
+    """Run everything against simulators, in the folder .demo here, until Ctrl-C."""
+    try:
+        arrived = demo(seconds)
+    except DemoRefusedError as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    if seconds is not None and not arrived:
+        _say("no data arrived on CAN and MQTT")
+        raise typer.Exit(1)
 
 
 @app.command(hidden=True)
