@@ -1,0 +1,163 @@
+"""Keeps the port open and the poller busy: the shell around the pure line side.
+
+Opens the port by its configured path, or finds it again; closes it at the first sign that it is
+gone and tries again with back-off. Each outage is one log line at its begin and one at its end.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from tinybms_acquisition.poller import Poller, Turn
+from tinybms_acquisition.ports import PortError, SerialPort, candidates
+from tinybms_runtime.backoff import Backoff
+from tinybms_runtime.loop import Timer
+from tinybms_runtime.outage import Outage
+from tinybms_runtime.runner import ServiceContext
+
+FIRST_RETRY_S: Final = 0.2
+LONGEST_RETRY_S: Final = 5.0
+
+
+class Listener(Protocol):
+    """Who works with what comes from the line."""
+
+    def on_turn(self, turn: Turn) -> None:
+        """Blocks were read, or a poll failed."""
+
+    def on_closed(self) -> None:
+        """The port is gone."""
+
+
+class Connection:
+    """Owns the port. `listener` hears of every turn at once."""
+
+    def __init__(self, context: ServiceContext, poller: Poller, listener: Listener) -> None:
+        self.poller = poller
+        self.reopened = 0
+        self.detail = ""
+        """Why there is no port, in words."""
+        self._context = context
+        self._listener = listener
+        self._port: SerialPort | None = None
+        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        self._outage = Outage()
+        self._timer: Timer | None = None
+        self._tries = 0
+        self._opened_before = False
+
+    @property
+    def path(self) -> str:
+        """The open port's path, else the configured one."""
+        return self._port.path if self._port else self._context.config.acquisition.port
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a port."""
+        return self._port is not None
+
+    def open(self) -> None:
+        """Try to open the port now; keeps trying by itself."""
+        self._cancel()
+        path = self._next_path()
+        try:
+            self._port = SerialPort(path)
+            self._context.loop.watch(self._port.fileno(), self._on_readable)
+        except PortError as error:
+            self._failed(str(error))
+            return
+        if self._opened_before:
+            self.reopened += 1
+        self._opened_before = True
+        self._said_open(path)
+        self.poller.connect(self._now_s())
+        self.work()
+
+    def close(self, reason: str, *, retry: bool = True) -> None:
+        """Close the port, and try again in a while unless told not to."""
+        self._cancel()
+        if self._port is not None:
+            self._context.loop.unwatch(self._port.fileno())
+            self._port.close()
+            self._port = None
+            self._listener.on_closed()
+        if retry:
+            self._failed(reason)
+
+    def work(self) -> None:
+        """Let the poller do what is due and plan the next step."""
+        if self._port is not None:
+            self._handle(self.poller.step(self._now_s()))
+
+    def check_path(self) -> None:
+        """The BMS is silent: open again when the path leads to another device by now."""
+        if self._port is not None and self._port.moved:
+            self._backoff.reset()
+            self.close(f"{self._port.path}: leads to another device now")
+
+    def steady(self) -> None:
+        """The right battery answers: the next outage begins with short delays."""
+        self._backoff.reset()
+
+    def _on_readable(self) -> None:
+        if self._port is None:
+            return
+        try:
+            data = self._port.read()
+        except PortError as error:
+            self.close(str(error))
+            return
+        self._handle(self.poller.receive(data, self._now_s()))
+
+    def _handle(self, turn: Turn) -> None:
+        if turn.output and self._port is not None:
+            try:
+                self._port.write(turn.output)
+            except PortError as error:
+                self.close(str(error))
+                return
+        if turn.blocks or turn.failed is not None:
+            self._listener.on_turn(turn)
+        self._plan()
+
+    def _plan(self) -> None:
+        """Set the timer to the next thing that the poller wants to do."""
+        self._cancel()
+        if self._port is None:
+            return
+        now_s = self._now_s()
+        delay_s = max(0.0, self.poller.due_s(now_s) - now_s)
+        self._timer = self._context.loop.after(delay_s, self.work)
+
+    def _failed(self, reason: str) -> None:
+        self.detail = reason
+        if self._outage.begin(self._now_s(), reason):
+            self._context.event("port_lost", reason, "warning")
+        self._timer = self._context.loop.after(self._backoff.next_delay_s(), self.open)
+
+    def _said_open(self, path: str) -> None:
+        self.detail = ""
+        summary = self._outage.end(self._now_s())
+        text = f"{path} is open"
+        if summary is not None:
+            text += f" after {summary.duration_s:.1f} s and {summary.failures} tries"
+        self._context.event("port_opened", text)
+
+    def _next_path(self) -> str:
+        settings = self._context.config.acquisition
+        paths = candidates(
+            settings.port,
+            settings.usb_serial,
+            search_all=settings.bms_serial is not None,
+            taken=(self._context.config.can.channel,),
+        )
+        self._tries += 1
+        return paths[self._tries % len(paths)]
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _now_s(self) -> float:
+        return self._context.clock.boottime_ns() / 1e9

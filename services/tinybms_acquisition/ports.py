@@ -1,0 +1,126 @@
+"""The serial port itself, and where to look for it when its path has changed.
+
+pyserial opens and sets up the port; reading and writing go straight to the descriptor, since
+pyserial's own write spins when the buffer of a dead adapter is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import termios
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import serial
+from serial.tools import list_ports
+
+from tinybms_protocol.timing import BAUD_RATE
+
+READ_BYTES: Final = 4096
+_FAILURES: Final = (serial.SerialException, OSError, termios.error, ValueError)
+
+
+class PortError(Exception):
+    """The port can't be opened or is gone; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsbPort:
+    """A serial port behind USB."""
+
+    device: str
+    serial_number: str | None
+
+
+class SerialPort:
+    """An open port, ours alone. Every method but `close` raises PortError when it is gone."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.real_path = os.path.realpath(path)
+        try:
+            self._serial = serial.Serial(
+                path, BAUD_RATE, timeout=0, write_timeout=1.0, exclusive=True
+            )
+        except _FAILURES as error:
+            raise PortError(_said(path, error)) from error
+        with contextlib.suppress(*_FAILURES, NotImplementedError):
+            # Adapters without this setting (and ptys) have no delay to take away.
+            self._serial.set_low_latency_mode(True)
+
+    def fileno(self) -> int:
+        """Descriptor to wait on."""
+        try:
+            return self._serial.fileno()
+        except _FAILURES as error:
+            raise PortError(_said(self.path, error)) from error
+
+    def read(self) -> bytes:
+        """What has come; empty when there is nothing."""
+        try:
+            data = os.read(self.fileno(), READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except _FAILURES as error:
+            raise PortError(_said(self.path, error)) from error
+        if not data:
+            raise PortError(f"{self.path}: unplugged")
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data`, which is short; a port that can't take it is stuck."""
+        try:
+            written = os.write(self.fileno(), data)
+        except _FAILURES as error:
+            raise PortError(_said(self.path, error)) from error
+        if written != len(data):
+            raise PortError(f"{self.path}: takes no more bytes")
+
+    @property
+    def moved(self) -> bool:
+        """Whether the path leads elsewhere by now (the adapter came back as another device)."""
+        return os.path.realpath(self.path) != self.real_path
+
+    def close(self) -> None:
+        """Close it; never fails."""
+        with contextlib.suppress(*_FAILURES):
+            self._serial.close()
+
+
+def usb_ports() -> list[UsbPort]:
+    """The serial ports behind USB that are there now."""
+    return [
+        UsbPort(device=port.device, serial_number=port.serial_number)
+        for port in list_ports.comports()
+        if port.vid is not None
+    ]
+
+
+def candidates(
+    configured: str,
+    usb_serial: str | None,
+    *,
+    search_all: bool,
+    taken: Iterable[str] = (),
+    exists: Callable[[str], bool] = os.path.exists,
+    list_usb: Callable[[], list[UsbPort]] = usb_ports,
+) -> list[str]:
+    """Paths to try, best first: the configured one, else those of the USB serial number.
+
+    `search_all`: any adapter will do, for the battery's own serial number decides; those in `taken`
+    belong to others.
+    """
+    if exists(configured) or (usb_serial is None and not search_all):
+        return [configured]
+    others = {os.path.realpath(path) for path in taken}
+    found = [port for port in list_usb() if os.path.realpath(port.device) not in others]
+    if usb_serial is not None:
+        found = [port for port in found if port.serial_number == usb_serial]
+    return [port.device for port in found] or [configured]
+
+
+def _said(path: str, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return reason if path in reason else f"{path}: {reason}"
