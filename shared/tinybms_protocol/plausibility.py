@@ -20,6 +20,7 @@ from tinybms_protocol.errors import PlausibilityError
 from tinybms_protocol.live import LIVE_WORDS, LiveBlock
 from tinybms_protocol.registers import BY_KEY, READABLE_BLOCKS, RegisterGroup, registers_in
 from tinybms_protocol.registers_live import CHANNELS, NOT_FITTED_RAW
+from tinybms_protocol.status import OnlineStatus
 
 PACK_VOLTAGE_V: Final = (-1.0, 90.0)
 MAX_CURRENT_A: Final = 1000.0
@@ -28,6 +29,8 @@ MAX_CELL_RAW: Final = 60_000
 TEMPERATURE_RAW: Final = (-600, 1500)
 PACK_SUM_TOLERANCE: Final = 0.01
 """Share of the pack voltage by which the sum of the cells may differ."""
+SIGN_THRESHOLD_A: Final = 1.0
+"""Current above which its sign must agree with the status; the BMS's own threshold is 0.8 A."""
 MIN_MAX_TOLERANCE_MV: Final = 4
 """1 mV of rounding and 3 mV because the values are not taken at the same moment."""
 
@@ -50,19 +53,20 @@ def check_live_block(words: Sequence[int]) -> PlausibilityError | None:
     )
 
 
-def settings_warnings(words: Sequence[int]) -> list[str]:
+def settings_warnings(words: Sequence[int], *, firmware: int | None = None) -> list[str]:
     """Sentences about settings (words of registers 300-343) outside the table's range.
 
-    Registers that older firmware does not have read 0 there, which is no warning.
+    Registers that `firmware` (register 502) does not have are not judged; None judges only those
+    that every firmware has.
     """
     block = READABLE_BLOCKS[RegisterGroup.SETTINGS]
     warnings = []
     for register in registers_in(block.start, len(words)):
+        if register.since_firmware > (firmware or 0):
+            continue
         offset = register.address - block.start
         reading = decode_register(register, words[offset : offset + register.words])
         if reading.raw is None or reading.raw == register.unknown_raw:
-            continue
-        if register.since_firmware and reading.raw == 0:
             continue
         lowest, highest = raw_bounds(register)
         place = f"{register.label} (register {register.address})"
@@ -92,6 +96,12 @@ def consistency_warnings(live: LiveBlock, series_cells: int) -> list[str]:
             warnings.append(
                 f"the BMS names {shown_mv} mV as its {name} cell, its cells say {cell_v:.4f} V"
             )
+    wrong_way = {OnlineStatus.CHARGING: -1, OnlineStatus.DISCHARGING: 1}
+    if live.pack_current_a * wrong_way.get(live.online_status, 0) > SIGN_THRESHOLD_A:
+        warnings.append(
+            f"the BMS says {live.online_status} at {live.pack_current_a:.1f} A: the external "
+            "current sensor may be mounted the wrong way round (register 329)"
+        )
     if live.detected_cells != series_cells:
         warnings.append(
             f"the BMS detects {live.detected_cells} cells, {series_cells} are set (register 307)"

@@ -20,6 +20,8 @@ from tinybms_protocol.status import RAW_STATUS, OnlineStatus
 CELLS_14S = [39800, 39810, 39820, 39830, 39830, 39840, 39890]
 CELLS_14S += [39900, 39830, 39830, 39830, 39840, 39880, 39880]
 
+REV_D_SETTINGS = {"at_305": 300, "at_310": 20, "at_321": 80, "at_322": 3000, "at_323": 0xFFFF}
+
 
 def live_words(**changes: list[int]) -> list[int]:
     words = [0] * 56
@@ -180,6 +182,23 @@ def test_a_sound_block_has_no_warnings() -> None:
     assert consistency_warnings(LiveBlock.from_words(live_words()), 14) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "current_a", "count"),
+    [
+        (0x91, -5.0, 1),
+        (0x93, 5.0, 1),
+        (0x91, 5.0, 0),
+        (0x93, -5.0, 0),
+        (0x93, 0.9, 0),
+        (0x97, 5, 0),
+    ],
+)
+def test_a_current_against_the_status_is_said(status: int, current_a: float, count: int) -> None:
+    words = live_words(at_38=list(words_from_float(current_a)), at_50=[status])
+    warnings = consistency_warnings(LiveBlock.from_words(words), 14)
+    assert len([text for text in warnings if "register 329" in text]) == count
+
+
 def test_what_does_not_fit_together_is_said() -> None:
     live = LiveBlock.from_words(live_words(at_15=[0], at_40=[3975, 3995]))
     warnings = consistency_warnings(live, 13)
@@ -241,7 +260,16 @@ def test_broadcast_is_seen() -> None:
 
 
 def test_sound_settings_have_no_warnings() -> None:
-    assert settings_warnings(settings_words()) == []
+    assert settings_warnings(settings_words(), firmware=242) == []
+    assert settings_warnings(settings_words(**REV_D_SETTINGS), firmware=254) == []
+
+
+@pytest.mark.parametrize("filler", [0, 0xFFFF])
+def test_registers_that_the_firmware_lacks_are_not_judged(filler: int) -> None:
+    words = settings_words(at_305=filler, at_310=filler, at_321=filler, at_322=filler)
+    assert settings_warnings(words, firmware=242) == []
+    assert settings_warnings(words) == []
+    assert len(settings_warnings(words, firmware=254)) == 3
 
 
 @pytest.mark.parametrize(
@@ -258,8 +286,8 @@ def test_sound_settings_have_no_warnings() -> None:
 def test_a_setting_outside_its_range_is_a_warning_and_still_shown(
     address: int, word: int, part: str
 ) -> None:
-    words = settings_words(**{f"at_{address}": word})
-    (warning,) = settings_warnings(words)
+    words = settings_words(**REV_D_SETTINGS | {f"at_{address}": word})
+    (warning,) = settings_warnings(words, firmware=254)
     assert part in warning
     SettingsBlock.from_words(words, firmware=254)
 
