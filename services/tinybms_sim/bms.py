@@ -1,14 +1,13 @@
 """The process `tinybms-sim bms`: the simulated line on a pty, steered through a control socket."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from tinybms_sim.line import BmsLine
 from tinybms_sim.pty_line import PtyLine
-from tinybms_sim.shell import ControlSocket, boottime_s, run
+from tinybms_sim.shell import boottime_s, serve
 
 TICK_S = 0.1
 """Cadence of the live values when nobody asks."""
@@ -22,6 +21,10 @@ class BmsProcess:
         self._line = line
         self._pty = pty
         self._next_tick_s = boottime_s()
+
+    def start(self) -> None:
+        """Make the port; raises LinkError."""
+        self._pty.open()
 
     def sources(self) -> dict[int, Callable[[], None]]:
         """What to wait on."""
@@ -132,15 +135,4 @@ class BmsProcess:
 def run_bms(line: BmsLine, link: Path, control: Path | None) -> None:
     """Serve until SIGTERM or SIGINT; the link and the control path are gone afterwards."""
     pty = PtyLine(link)
-    pty.open()
-    process = BmsProcess(line, pty)
-    socket = None
-    try:
-        socket = ControlSocket(control, process.command) if control else None
-        print(f"TinyBMS simulator on {link}", file=sys.stderr, flush=True)
-        control_source = {socket.fileno(): socket.on_ready} if socket else {}
-        run(lambda: process.sources() | control_source, process.deadline_s, process.on_time)
-    finally:
-        pty.close()
-        if socket is not None:
-            socket.close()
+    serve(BmsProcess(line, pty), pty, control, "TinyBMS simulator")

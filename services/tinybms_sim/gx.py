@@ -9,7 +9,7 @@ from tinybms_sim.gx_frames import IDENTIFICATION, IDENTIFICATION_ID, KEEPALIVE_I
 from tinybms_sim.gx_screen import screen
 from tinybms_sim.gx_view import GxView, Heard
 from tinybms_sim.pty_line import PtyLine
-from tinybms_sim.shell import ControlSocket, boottime_s, run
+from tinybms_sim.shell import boottime_s, serve
 from tinybms_sim.slcan import BITRATE_500K, Adapter, CanFrame
 
 PERIOD_S = 1.0
@@ -20,17 +20,21 @@ FAULTS = ("none", "adapter_gone", "queue_full", "tx_full", "gx_silent")
 class GxProcess:
     """Joins adapter, GX and pty; prints one JSON line per event, or a screen each second."""
 
-    def __init__(self, pty: PtyLine, *, as_json: bool, with_gx: bool) -> None:
+    def __init__(self, pty: PtyLine, *, as_json: bool, with_gx: bool, fault: str = "none") -> None:
         self._pty = pty
         self._as_json = as_json
         self._with_gx = with_gx
-        self._fault = "none"
+        self._fault = fault
         self._adapter = Adapter()
         self._view = GxView()
         self._received = 0
         self._problems = 0
         self._printing = True
         self._next_s = boottime_s()
+
+    def start(self) -> None:
+        """Make the port unless the fault chosen has none; raises LinkError, ValueError."""
+        self.set_fault(self._fault)
 
     def sources(self) -> dict[int, Callable[[], None]]:
         """What to wait on; nothing while the adapter is gone or does not read."""
@@ -156,16 +160,5 @@ def run_gx(
 ) -> None:
     """Serve until SIGTERM or SIGINT; the link and the control path are gone afterwards."""
     pty = PtyLine(link)
-    pty.open()
-    process = GxProcess(pty, as_json=as_json, with_gx=with_gx)
-    socket = None
-    try:
-        process.set_fault(fault)
-        socket = ControlSocket(control, process.command) if control else None
-        print(f"GX simulator on {link}", file=sys.stderr, flush=True)
-        control_source = {socket.fileno(): socket.on_ready} if socket else {}
-        run(lambda: process.sources() | control_source, process.deadline_s, process.on_time)
-    finally:
-        pty.close()
-        if socket is not None:
-            socket.close()
+    process = GxProcess(pty, as_json=as_json, with_gx=with_gx, fault=fault)
+    serve(process, pty, control, "GX simulator")

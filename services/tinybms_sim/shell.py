@@ -8,10 +8,14 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Protocol
+
+from tinybms_sim.pty_line import PtyLine
 
 _CONTROL_BYTES = 65_536
 _LONGEST_WAIT_S = 1.0
@@ -57,35 +61,70 @@ class ControlSocket:
 
 @contextmanager
 def stop_signal() -> Iterator[int]:
-    """A descriptor that becomes readable on SIGTERM or SIGINT."""
+    """A descriptor that becomes readable on SIGTERM or SIGINT.
+
+    Afterwards both are ignored: the process is about to end, and a second signal must not turn its
+    clean exit code into a kill.
+    """
     read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    previous_fd = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    previous = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGTERM, signal.SIGINT)}
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     try:
         yield read_end
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(previous_fd)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
         os.close(read_end)
         os.close(write_end)
 
 
-def run(
-    sources: Callable[[], dict[int, Callable[[], None]]],
-    deadline_s: Callable[[], float],
-    on_time: Callable[[], None],
-) -> None:
-    """Serve sources (descriptor to action), call on_time at each deadline, until a signal."""
-    with stop_signal() as stop:
-        while True:
-            watched = sources()
-            wait_s = min(max(deadline_s() - boottime_s(), 0.0), _LONGEST_WAIT_S)
-            ready, _, _ = select.select([stop, *watched], [], [], wait_s)
-            if stop in ready:
-                return
-            for descriptor in ready:
-                if descriptor in watched:
-                    watched[descriptor]()
-            if boottime_s() >= deadline_s():
-                on_time()
+class Process(Protocol):
+    """What a simulator gives to `serve`."""
+
+    def start(self) -> None:
+        """Plug in."""
+
+    def sources(self) -> dict[int, Callable[[], None]]:
+        """Descriptors to wait on and what to do when one is readable."""
+
+    def deadline_s(self) -> float:
+        """When `on_time` is due next, by `boottime_s`."""
+
+    def on_time(self) -> None:
+        """What is due."""
+
+    def command(self, text: str) -> str:
+        """The answer to one control command."""
+
+
+def serve(process: Process, pty: PtyLine, control: Path | None, name: str) -> None:
+    """Run a simulator until SIGTERM or SIGINT; its link and control path are gone afterwards.
+
+    Raises LinkError when the link, OSError when the control socket can't be made.
+    """
+    with stop_signal() as stop, ExitStack() as stack:
+        stack.callback(pty.close)
+        process.start()
+        controls = {}
+        if control is not None:
+            socket = stack.enter_context(closing(ControlSocket(control, process.command)))
+            controls = {socket.fileno(): socket.on_ready}
+        print(f"{name} on {pty.link}", file=sys.stderr, flush=True)
+        while _step(process, controls, stop):
+            pass
+
+
+def _step(process: Process, controls: dict[int, Callable[[], None]], stop: int) -> bool:
+    """One round of waiting and serving; False once a signal came."""
+    watched = process.sources() | controls
+    wait_s = min(max(process.deadline_s() - boottime_s(), 0.0), _LONGEST_WAIT_S)
+    ready, _, _ = select.select([stop, *watched], [], [], wait_s)
+    if stop in ready:
+        return False
+    for descriptor in ready:
+        watched[descriptor]()
+    if boottime_s() >= process.deadline_s():
+        process.on_time()
+    return True

@@ -13,6 +13,7 @@ BITRATE_500K = "S6"
 MAX_LINE = 64
 """Longest command that is kept; a longer run of bytes without CR is refused as a whole."""
 MAX_EVENTS = 4096
+_HEX = frozenset("0123456789abcdefABCDEF")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,8 @@ class Adapter:
 
     def _transmit(self, text: str) -> bytes:
         digits = 3 if text[0] in "tr" else 8
+        if not set(text[1:]) <= _HEX:
+            return BEL
         can_id = int(text[1 : 1 + digits], 16)
         length = int(text[1 + digits], 16)
         payload = text[2 + digits :]
