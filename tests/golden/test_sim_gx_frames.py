@@ -76,6 +76,10 @@ def test_a_frame_is_read_as_a_gx_reads_it(can_id: int, data: str, fields: dict[s
     assert decoded.problems == []
 
 
+def test_the_pack_voltage_is_signed_on_a_gx() -> None:
+    assert decode(0x356, bytes.fromhex("FFFF0000EB000000")).fields["voltage_v"] == -0.01
+
+
 @pytest.mark.parametrize(("data", "alarms", "warnings", "status"), ALARMS)
 def test_alarm_pairs_are_read_from_the_lowest_bits_up(
     data: str, alarms: list[str], warnings: list[str], status: str | None

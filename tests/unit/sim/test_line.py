@@ -48,6 +48,14 @@ def test_an_answer_comes_no_sooner_than_its_bits_take() -> None:
     assert line.next_due_s() is None
 
 
+def test_117_bytes_take_ten_milliseconds_and_a_little() -> None:
+    """Ten bits a byte at 115200 baud: 86.8 us."""
+    line = make_line(start_s=START_S)
+    line.receive(LIVE, START_S)
+    assert len(line.due(START_S + 0.01184)) < 117
+    assert len(line.due(START_S + 0.01186)) > 0
+
+
 def test_every_chunk_arrives_at_the_moment_of_its_last_byte() -> None:
     line = make_line(start_s=START_S)
     line.receive(LIVE, START_S)
