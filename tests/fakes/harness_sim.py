@@ -217,6 +217,8 @@ class SimGx(_SimProcess):
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for text in process.stdout:
+            if not text.endswith("\n"):
+                return  # cut off by the end of the process
             line = json.loads(text)
             with self._lock:
                 self._lines.append(line)
