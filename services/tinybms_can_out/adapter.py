@@ -94,6 +94,8 @@ class PythonCanAdapter:
                 channel=config.channel,
                 interface=config.interface,
                 bitrate=config.bitrate,
+                # Nothing from python-can's own files and variables: gateway.toml says it all.
+                ignore_config=True,
                 # The kernel filters; elsewhere a filter in Python would only hide what waits.
                 can_filters=filters if config.interface == "socketcan" else None,
             )

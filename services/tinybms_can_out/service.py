@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -44,6 +45,8 @@ class CanOutService:
 
     def start(self) -> None:
         """See tinybms_runtime.runner.Service."""
+        # python-can repeats each failure in lines of its own; the channel says it once.
+        logging.getLogger("can").setLevel(logging.CRITICAL)
         loop = self._context.loop
         loop.every(STATUS_PERIOD_S, self._report)
         if not self._enabled:

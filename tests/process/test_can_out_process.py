@@ -233,6 +233,9 @@ def test_an_interface_that_does_not_exist_is_reported_and_retried(run_dir: Path)
         start(stack)
         status = stack.wait_for_state("no_adapter")
         assert "socketcan" in status.detail
+        time.sleep(3.0)
+        warnings = [line for line in stack.log_lines() if line.get("level") != "info"]
+        assert len(warnings) == 1, warnings
         assert stack.end("can_out") == 0
 
 
