@@ -31,6 +31,9 @@ RAW_ERRORS: Final = (
 )
 """What python-can and pyserial let through when a device is gone or sends garbage."""
 
+_OPEN_ERRORS: Final = (*RAW_ERRORS, NotImplementedError, TypeError)
+"""Besides: an interface that python-can does not know, or one that wants other parameters."""
+
 _QUEUE_FULL: Final = frozenset({None, errno.ENOBUFS, errno.EAGAIN})
 
 BUS_OFF: Final = 0x40
@@ -99,7 +102,7 @@ class PythonCanAdapter:
                 # The kernel filters; elsewhere a filter in Python would only hide what waits.
                 can_filters=filters if config.interface == "socketcan" else None,
             )
-        except RAW_ERRORS as error:
+        except _OPEN_ERRORS as error:
             raise AdapterGone(f"{config.interface} {config.channel}: {error}") from error
 
     def close(self) -> None:

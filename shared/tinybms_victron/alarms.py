@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from tinybms_messages.live import Alarm, AlarmName
-from tinybms_victron.signals import ALARMS, PairState
+from tinybms_victron.signal_types import PairState
+from tinybms_victron.signals import ALARMS
 
 PAIR_OF: Final[dict[AlarmName, str | None]] = {
     AlarmName.LOW_VOLTAGE: "low_voltage",

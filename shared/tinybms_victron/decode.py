@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tinybms_victron.encode import Value
-from tinybms_victron.signals import ANY_BY_ID, Number, PairState, Text
+from tinybms_victron.signal_types import Number, PairState, Text
+from tinybms_victron.signals import ANY_BY_ID
 
 
 class BadFrame(ValueError):

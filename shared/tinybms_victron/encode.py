@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tinybms_victron.signals import Frame, Number, Pair, PairState, Text, nearest
+from tinybms_victron.signal_types import Frame, Number, Pair, PairState, Text, nearest
 
 Value = float | int | str | None
 

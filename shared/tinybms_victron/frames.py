@@ -9,7 +9,7 @@ from tinybms_victron import signals
 from tinybms_victron.alarms import pair_values
 from tinybms_victron.encode import Value, clamped, encode
 from tinybms_victron.pack_view import PackView
-from tinybms_victron.signals import TEXT_LENGTH, Frame, Number
+from tinybms_victron.signal_types import TEXT_LENGTH, Frame, Number
 
 BRAND: Final = "TinyBMS "
 """Manufacturer and first half of the name. Eight characters, so that 0x371 begins a new word; not a

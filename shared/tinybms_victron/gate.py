@@ -15,7 +15,7 @@ from tinybms_victron.alarms import NEVER_SUPPORTED
 from tinybms_victron.decode import decode
 from tinybms_victron.encode import Value
 from tinybms_victron.frames import BRAND, FAMILY_NAME
-from tinybms_victron.signals import Frame, Number, Pair, Text
+from tinybms_victron.signal_types import Frame, Number, Pair, Text
 
 CVL_PER_CELL_V: Final[dict[str, tuple[float, float]]] = {
     "lifepo4": (2.8, 3.75),

@@ -14,7 +14,8 @@ from tinybms_victron.encode import Value, encode
 from tinybms_victron.frames import encode_all, frame_values
 from tinybms_victron.gate import GateContext, may_send
 from tinybms_victron.pack_view import PackView, pack_view
-from tinybms_victron.signals import ALARMS, BY_ID, FRAMES, Frame, Number, Text
+from tinybms_victron.signal_types import Frame, Number, Text
+from tinybms_victron.signals import ALARMS, BY_ID, FRAMES
 
 ANY_NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 PLAIN_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=8)

@@ -12,7 +12,8 @@ from tinybms_victron.encode import encode
 from tinybms_victron.frames import encode_all
 from tinybms_victron.gate import CVL_PER_CELL_V, GateContext, may_send
 from tinybms_victron.pack_view import pack_view
-from tinybms_victron.signals import ALARMS, CHARGE, FRAMES, MEASUREMENT, Number
+from tinybms_victron.signal_types import Number
+from tinybms_victron.signals import ALARMS, CHARGE, FRAMES, MEASUREMENT
 
 CONTEXT = GateContext(
     data_age_s=0.1,

@@ -9,6 +9,7 @@ import pytest
 from tinybms_victron import signals
 from tinybms_victron.decode import BadFrame, decode
 from tinybms_victron.encode import Value, encode
+from tinybms_victron.signal_types import Pair, PairState
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "12"])
@@ -57,14 +58,14 @@ def test_frames_outside_the_protocol_are_refused(frame_id: int, data: bytes) -> 
 
 
 def test_a_pair_of_three_is_not_supported() -> None:
-    assert decode(0x35A, b"\xff" * 8)["alarm.high_voltage"] is signals.PairState.UNSUPPORTED
+    assert decode(0x35A, b"\xff" * 8)["alarm.high_voltage"] is PairState.UNSUPPORTED
 
 
 def test_no_two_signals_of_a_frame_overlap() -> None:
     for frame in signals.FRAMES:
         bits: set[tuple[int, int]] = set()
         for field in frame.fields:
-            first, count = (field.shift, 2) if isinstance(field, signals.Pair) else (0, 8)
+            first, count = (field.shift, 2) if isinstance(field, Pair) else (0, 8)
             span = {
                 (byte, bit)
                 for byte in range(field.offset, field.end)
