@@ -43,6 +43,7 @@ class Connection:
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         self._outage = Outage()
         self._timer: Timer | None = None
+        self._due_s = 0.0
         self._tries = 0
         self._opened_before = False
 
@@ -69,7 +70,6 @@ class Connection:
         if self._opened_before:
             self.reopened += 1
         self._opened_before = True
-        self._said_open(path)
         self.poller.connect(self._now_s())
         self.work()
 
@@ -117,17 +117,25 @@ class Connection:
                 self.close(str(error))
                 return
         if turn.blocks or turn.failed is not None:
+            self._note_open()
             self._listener.on_turn(turn)
         self._plan()
 
     def _plan(self) -> None:
         """Set the timer to the next thing that the poller wants to do."""
-        self._cancel()
         if self._port is None:
             return
         now_s = self._now_s()
-        delay_s = max(0.0, self.poller.due_s(now_s) - now_s)
-        self._timer = self._context.loop.after(delay_s, self.work)
+        due_s = self.poller.due_s(now_s)
+        if self._timer is not None and due_s == self._due_s:
+            return  # a part of an answer moves no deadline
+        self._cancel()
+        self._due_s = due_s
+        self._timer = self._context.loop.after(max(0.0, due_s - now_s), self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.work()
 
     def _failed(self, reason: str) -> None:
         self.detail = reason
@@ -135,13 +143,13 @@ class Connection:
             self._context.event("port_lost", reason, "warning")
         self._timer = self._context.loop.after(self._backoff.next_delay_s(), self.open)
 
-    def _said_open(self, path: str) -> None:
+    def _note_open(self) -> None:
+        """The port has lasted for a whole poll: its outage is over."""
         self.detail = ""
         summary = self._outage.end(self._now_s())
-        text = f"{path} is open"
         if summary is not None:
-            text += f" after {summary.duration_s:.1f} s and {summary.failures} tries"
-        self._context.event("port_opened", text)
+            text = f"{self.path} is open after {summary.duration_s:.1f} s"
+            self._context.event("port_opened", f"{text} and {summary.failures} failures")
 
     def _next_path(self) -> str:
         settings = self._context.config.acquisition

@@ -7,7 +7,8 @@
   both and the second answer would be taken for that of the next request.
 * NACK with a CRC error: the BMS saw noise, ask again. Any other NACK is final.
 * After a failure, and after an answer to a repeat (more copies may be under way), the line stays
-  quiet for longer than the latest answer takes; what arrives while nobody asks is dropped, counted.
+  quiet for longer than the latest answer takes.
+* What arrives while nobody asks, or behind the deadline, is dropped and counted.
 
 Pure: the caller passes its monotonic clock and moves the bytes.
 """
@@ -31,6 +32,7 @@ from tinybms_protocol.timing import (
 FRAMES_KEPT: Final = 50
 UNASKED: Final = "unasked"
 """Bytes that came while no request was open: broadcasts and answers that are too late."""
+REFUSALS_REPEATED: Final = 3
 LONGEST_HOLD_S: Final = 0.3
 """A line that is never quiet (broadcasts) is used all the same."""
 _BYTES_SHOWN: Final = 300
@@ -102,7 +104,7 @@ class LineMachine:
         return self._deadline_s if self._decoder is not None else self._send_at_s
 
     def ask(self, request: Request, now_s: float, *, repeat: bool = True) -> None:
-        """Hand over a request; `repeat` False: not even repeated to wake the BMS.
+        """Hand over a request; `repeat` False: one copy only, the BMS is known to be awake.
 
         Writes are never repeated: the caller wakes the BMS with a read first. RuntimeError unless
         idle.
@@ -128,7 +130,8 @@ class LineMachine:
     def receive(self, data: bytes, now_s: float) -> Exchange | None:
         """Take bytes from the line; the exchange that they end."""
         decoder, request = self._decoder, self._request
-        if decoder is None or request is None:
+        # What is read behind the deadline may be as old as we were stopped: never take it as new.
+        if decoder is None or request is None or now_s >= self._deadline_s:
             self._drop(data, now_s)
             return None
         self._received += data[: _BYTES_SHOWN - len(self._received)]
@@ -190,7 +193,8 @@ class LineMachine:
 
     def _refused(self, request: Request, nack: Nack, now_s: float) -> Exchange | None:
         self._count(nack.kind)
-        if nack.may_repeat and self._copies <= self._repeats_allowed:
+        may_repeat = nack.may_repeat and not request.is_write
+        if may_repeat and self._copies <= REFUSALS_REPEATED:
             self._note(now_s)
             self._decoder = None
             self._quiet_until_s = now_s + QUIET_AFTER_FAILURE_S

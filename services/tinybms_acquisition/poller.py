@@ -20,6 +20,8 @@ from tinybms_protocol.status import RAW_STATUS, OnlineStatus
 
 QUIET_PERIOD_S: Final = 60.0
 """In quiet mode the line gets one look this often."""
+AWAKE_S: Final = 2.0
+"""A BMS that answered so lately is not asleep: its silence needs no repeats to wake it."""
 _STATUS_AT: Final = BY_KEY["online_status"].address
 _FAULT_RAW: Final = RAW_STATUS[OnlineStatus.FAULT]
 
@@ -65,6 +67,8 @@ class Poller:
         self._status: int | None = None
         """Register 50 of the live block before; None after a silence."""
         self._held_live: BlockRead | None = None
+        self._heard_s: float | None = None
+        self._may_be_lost = True
 
     def connect(self, now_s: float) -> None:
         """A port was opened: begin with version and settings."""
@@ -72,6 +76,7 @@ class Poller:
         self._asked = None
         self._held_live = None
         self._status = None
+        self._heard_s = None
         self._next_look_s = now_s
         self._plan.restart()
 
@@ -107,7 +112,6 @@ class Poller:
 
     def _ask_next(self, now_s: float) -> None:
         if self._held_live is not None:
-            # One try only: the live data behind it must not wait for a BMS that fell asleep.
             self._asked = BlockName.EVENTS
             self.line.ask(BLOCKS[BlockName.EVENTS].request, now_s, repeat=False)
             return
@@ -116,7 +120,9 @@ class Poller:
         if due_s > now_s:
             return
         self._asked = planned.block.name
-        self.line.ask(planned.block.request, now_s)
+        awake = self._heard_s is not None and now_s - self._heard_s < AWAKE_S
+        self.line.ask(planned.block.request, now_s, repeat=not awake)
+        self._may_be_lost = not awake
 
     def _after(self, exchange: Exchange, now_s: float) -> Turn:
         """Report the end of an exchange to the plan and hand on what it brought."""
@@ -124,6 +130,8 @@ class Poller:
         self._asked = None
         if name is None:
             return Turn()
+        if not exchange.silent:
+            self._heard_s = now_s
         block = self._block(name, exchange)
         self._plan.report(name, exchange.asked_s, success=block is not None)
         if name is BlockName.LIVE and exchange.ended_s - exchange.asked_s > self._interval_s:
@@ -142,7 +150,7 @@ class Poller:
         if held is not None:
             self._plan.want(BlockName.EVENTS)
             return Turn(blocks=(held,), failed=exchange.failure)
-        if exchange.silent:
+        if exchange.silent and self._may_be_lost:
             self._plan.restart()
             self._status = None
             return Turn(lost=True, failed=exchange.failure)

@@ -19,6 +19,7 @@ from serial.tools import list_ports
 from tinybms_protocol.timing import BAUD_RATE
 
 READ_BYTES: Final = 4096
+EMPTY_READS: Final = 3
 _FAILURES: Final = (serial.SerialException, OSError, termios.error, ValueError)
 
 
@@ -40,6 +41,7 @@ class SerialPort:
     def __init__(self, path: str) -> None:
         self.path = path
         self.real_path = os.path.realpath(path)
+        self._empty_reads = 0
         try:
             self._serial = serial.Serial(
                 path, BAUD_RATE, timeout=0, write_timeout=1.0, exclusive=True
@@ -58,14 +60,16 @@ class SerialPort:
             raise PortError(_said(self.path, error)) from error
 
     def read(self) -> bytes:
-        """What has come; empty when there is nothing."""
+        """What has come; to be called when the descriptor is readable, empty if it was not."""
         try:
             data = os.read(self.fileno(), READ_BYTES)
         except BlockingIOError:
             return b""
         except _FAILURES as error:
             raise PortError(_said(self.path, error)) from error
-        if not data:
+        # An unplugged adapter is always readable and never gives anything.
+        self._empty_reads = 0 if data else self._empty_reads + 1
+        if self._empty_reads >= EMPTY_READS:
             raise PortError(f"{self.path}: unplugged")
         return data
 

@@ -86,9 +86,9 @@ class AcquisitionService:
             self._on_block(block)
         if turn.lost:
             self._pipeline.line_lost()
-            self._connection.check_path()
-        if turn.failed is not None:
+        if turn.failed is not None and not self._is_answered():
             self._note_silence()
+            self._connection.check_path()
 
     def on_closed(self) -> None:
         """See connection.Listener."""
@@ -172,7 +172,7 @@ class AcquisitionService:
 
     def _note_silence(self) -> None:
         """One line for each outage of the line, whatever it is made of."""
-        if self._is_answered() or self._poller.quiet:
+        if self._poller.quiet:
             return
         if self._outage.begin(self._now_s(), self._no_answer()):
             self._context.event("bms_silent", self._no_answer(), "warning")
