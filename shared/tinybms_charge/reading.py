@@ -65,6 +65,11 @@ def read(
         bad = "the pack voltage is missing or impossible"
     elif not probes:
         bad = "no temperature is known"
+    elif any(
+        not _is_temperature(celsius) and number not in {probe.number for probe in probes}
+        for number, celsius in measurement.temperatures_c
+    ):
+        bad = "a temperature is impossible"
     highest_v = max(voltages, default=0.0)
     lowest_v = min(voltages, default=0.0)
     highest_cell = voltages.index(highest_v) + 1 if voltages else 0
@@ -100,6 +105,10 @@ def _is_cell(value: float | None) -> TypeGuard[float]:
     return value is not None and LOWEST_CELL_V < value < HIGHEST_CELL_V
 
 
+def _is_temperature(celsius: float) -> bool:
+    return LOWEST_TEMPERATURE_C <= celsius <= HIGHEST_TEMPERATURE_C
+
+
 def _within(value: float | None, low: float, high: float) -> float | None:
     return value if value is not None and low <= value <= high else None
 
@@ -110,7 +119,7 @@ def _probes(
     now = {
         number: Probe(number, celsius)
         for number, celsius in temperatures_c
-        if LOWEST_TEMPERATURE_C <= celsius <= HIGHEST_TEMPERATURE_C
+        if _is_temperature(celsius)
     }
     for probe in known:
         if probe.number not in now:

@@ -37,6 +37,8 @@ CHEMISTRIES = {
     "lto": make_parameters(chemistry="lto"),
     "closed": make_parameters(max_charge_current_a=0.0, max_discharge_current_a=0.0),
 }
+RAMP_ENDED = ChargeState(charge_current_a=1000.0)
+"""So that not the ramp of a start hides a limit that is too high."""
 ANY_PARAMETERS = st.sampled_from(tuple(CHEMISTRIES.values()))
 
 
@@ -131,7 +133,7 @@ SEQUENCES = st.lists(st.tuples(any_measurements(), TIMES), min_size=1, max_size=
 def steps(
     sequence: list[tuple[Measurement, float]], bms: BmsLimits, parameters: ChargeParameters
 ) -> list[Step]:
-    state, results = ChargeState(), []
+    state, results = RAMP_ENDED, []
     for measurement, dt_s in sequence:
         results.append(step(state, measurement, bms, parameters, dt_s))
         state = results[-1].state
@@ -144,8 +146,7 @@ def reached(sequence: list[tuple[Measurement, float]], bms: BmsLimits) -> Charge
 
 def steady(measurement: Measurement, bms: BmsLimits, parameters: ChargeParameters) -> Limits:
     """Limits without memory and ramps: CCL's ramp is as high as it can be."""
-    state = ChargeState(charge_current_a=1000.0)
-    return step(state, measurement, bms, parameters, 0.0).limits
+    return step(RAMP_ENDED, measurement, bms, parameters, 0.0).limits
 
 
 @settings(max_examples=300)
@@ -164,6 +165,7 @@ def test_every_output_is_finite_fits_its_field_and_names_its_reason(
             (limits.charge_current_a, limits.charge_reasons),
             (limits.discharge_current_a, limits.discharge_reasons),
         ):
+            assert isinstance(value, float)
             assert math.isclose(value * 10, round(value * 10), abs_tol=1e-6)
             assert value <= reasons[0].value + 1e-6 or reasons is limits.voltage_reasons
             assert all(math.isfinite(reason.value) and reason.text for reason in reasons)

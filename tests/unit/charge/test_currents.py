@@ -282,3 +282,9 @@ def test_cells_that_contradict_the_pack_voltage_are_taken_the_careful_way() -> N
         status="idle",
     )
     assert settled(high).limits.charge_current_a < settled(agree).limits.charge_current_a
+
+
+def test_an_impossible_temperature_of_a_probe_never_seen_closes_both_currents() -> None:
+    limits = settled(make_measurement(temperatures_c=((1, 20.0), (2, 151.0)))).limits
+    assert limits.charge_current_a == limits.discharge_current_a == 0
+    assert limits.charge_reasons[0].text == "a temperature is impossible"
