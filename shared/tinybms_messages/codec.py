@@ -6,7 +6,6 @@ releases understand each other during an upgrade. Anything malformed raises `Bad
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,6 +13,7 @@ from typing import Generic, TypeVar
 import msgpack
 import msgspec
 
+from tinybms_messages.finite import require_finite
 from tinybms_messages.header import SCHEMA_VERSION, Header
 from tinybms_messages.topics import MAX_BODY_BYTES, Topic, topic_of
 
@@ -38,7 +38,7 @@ class Message(Generic[Body]):
 def encode(topic: Topic, device: str, header: Header, body: msgspec.Struct) -> list[bytes]:
     """The three frames of a message; a body with NaN or infinity is our own defect (ValueError)."""
     plain = msgspec.to_builtins(body)
-    _require_finite(plain)
+    require_finite(plain)
     packed = msgpack.packb(plain)
     if len(packed) > MAX_BODY_BYTES:
         raise ValueError(f"{topic.name}: body of {len(packed)} bytes, at most {MAX_BODY_BYTES}")
@@ -78,19 +78,7 @@ def _convert(frame: bytes, kind: type[Body], limit: int) -> Body:
         raise BadMessage(f"{kind.__name__} of {len(frame)} bytes, at most {limit}")
     try:
         plain = msgpack.unpackb(frame)
-        _require_finite(plain)
+        require_finite(plain)
         return msgspec.convert(plain, kind)
     except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise BadMessage(f"{kind.__name__}: {error}") from error
-
-
-def _require_finite(value: object) -> None:
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{value} is no value")
-    elif isinstance(value, dict):
-        for item in value.values():
-            _require_finite(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _require_finite(item)

@@ -72,7 +72,11 @@ class MqttStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BufferStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """State of the offline buffer: what it holds and what it had to give up."""
+    """State of the offline buffer: what it holds and what it had to give up.
+
+    `state`: disabled, idle (nothing stored), storing, replaying or storage_off; `detail` says why
+    in words. Counters count from the start of the process.
+    """
 
     state: str
     rows: int = 0
@@ -80,6 +84,21 @@ class BufferStatus(msgspec.Struct, frozen=True, kw_only=True):
     oldest_wall_ns: int | None = None
     dropped: int = 0
     replayed: int = 0
+    detail: str = ""
+    waiting: int = 0
+    """Records in memory that are not acknowledged yet."""
+    stored: int = 0
+    thinned: int = 0
+    never_received: int = 0
+    """Records that neither the bus nor the ring of acquisition brought."""
+    refused: int = 0
+    """Records that could not be stored whatever the state of the disk."""
+    set_aside: int = 0
+    """Damaged files that were moved aside."""
+    ram_only: bool = False
+    max_bytes: int = 0
+    written_bytes_per_day: int | None = None
+    """Bytes that this process had written to disk, as measured by the kernel over up to a day."""
 
 
 class GatewayEvent(msgspec.Struct, frozen=True, kw_only=True):

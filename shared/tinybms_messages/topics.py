@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from tinybms_messages.critical import Critical, MqttDelivered
 from tinybms_messages.live import LiveData
 from tinybms_messages.registers import BmsSettings, RegisterValues
 from tinybms_messages.status import (
@@ -60,6 +61,7 @@ MQTT_REGISTER_VALUE: Final = Topic(
     cached=False,
     body=RegisterValues,
 )
+CRITICAL: Final = Topic(name="CRITICAL", publisher="acquisition", cached=False, body=Critical)
 BMS_SETTINGS: Final = Topic(
     name="BMS_SETTINGS",
     publisher="acquisition",
@@ -72,6 +74,13 @@ CAN_STATUS: Final = Topic(
 )
 MQTT_STATUS: Final = Topic(
     name="MQTT_STATUS", publisher="mqtt_out", cached=True, body=MqttStatus, repeat_s=1.0
+)
+MQTT_DELIVERED: Final = Topic(
+    name="MQTT_DELIVERED",
+    publisher="mqtt_out",
+    cached=True,
+    body=MqttDelivered,
+    repeat_s=1.0,
 )
 BUFFER_STATUS: Final = Topic(
     name="BUFFER_STATUS",
@@ -90,9 +99,11 @@ HEARTBEAT: Final = Topic(
 TOPICS: Final[tuple[Topic, ...]] = (
     LIVE_DATA,
     MQTT_REGISTER_VALUE,
+    CRITICAL,
     BMS_SETTINGS,
     CAN_STATUS,
     MQTT_STATUS,
+    MQTT_DELIVERED,
     BUFFER_STATUS,
     GATEWAY_EVENT,
     HEARTBEAT,
