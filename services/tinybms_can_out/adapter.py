@@ -78,6 +78,9 @@ class Adapter(Protocol):
     def take_refused(self) -> int:
         """Frames that the device took and then reported as not sent, since the last call."""
 
+    def refusing(self) -> bool:
+        """Whether the device refuses one frame after the other."""
+
 
 class PythonCanAdapter:
     """Any interface of python-can; SocketCAN is the one that it is made for."""
@@ -145,6 +148,10 @@ class PythonCanAdapter:
     def take_refused(self) -> int:
         """See Adapter; here the kernel keeps what it took."""
         return 0
+
+    def refusing(self) -> bool:
+        """See Adapter."""
+        return False
 
 
 def message_of(frame: CanFrame) -> can.Message:

@@ -26,6 +26,7 @@ REOPEN_AFTER_S: Final = 10.0
 
 _FIRST_RETRY_S: Final = 0.25
 _LONGEST_RETRY_S: Final = 5.0
+_REFUSED: Final = "the adapter could not send frames (no other node on the bus, or bus off?)"
 
 
 class Channel:
@@ -51,6 +52,7 @@ class Channel:
         self._failing_since_s: float | None = None
         self.is_open = False
         self.bus_off = False
+        self.refusing = False
         self.send_errors = 0
         self.last_error = ""
 
@@ -61,8 +63,8 @@ class Channel:
 
     @property
     def failing(self) -> bool:
-        """Whether the channel is open but did not take the last frame."""
-        return self._failing_since_s is not None
+        """Whether the channel is open but did not take the last frame, or takes them in vain."""
+        return self._failing_since_s is not None or self.refusing
 
     def open(self) -> None:
         """Open the channel, now or as soon as it can be."""
@@ -76,6 +78,7 @@ class Channel:
         self._opens += 1
         self._failing_since_s = None
         self.bus_off = False
+        self.refusing = False
         self._listen()
         if not self._outage.active:
             can = self._context.config.can
@@ -109,16 +112,27 @@ class Channel:
         except AdapterGone as error:
             self._gone(str(error))
             return
-        refused = self._adapter.take_refused()
-        if refused:
-            self.send_errors += refused
-            self.last_error = "the adapter could not send frames (no other node on the bus?)"
+        self._count_refused()
         for item in received:
             if item.is_error:
                 self._error_frame(item.frame.id)
             else:
                 self.bus_off = False
                 self._on_frame(item.frame)
+
+    def _count_refused(self) -> None:
+        refused = self._adapter.take_refused()
+        if refused:
+            self.send_errors += refused
+            self.last_error = _REFUSED
+        refusing = self._adapter.refusing()
+        if refusing != self.refusing:
+            self.refusing = refusing
+            if refusing:
+                self._context.event("can_send_failed", f"CAN: {_REFUSED}; trying on", "warning")
+            else:
+                self._context.event("can_restored", "CAN: the adapter sends frames again")
+                self._on_open()
 
     def _error_frame(self, bits: int) -> None:
         if bits & RESTARTED:

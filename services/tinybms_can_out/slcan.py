@@ -37,6 +37,9 @@ MOST_UNANSWERED: Final = 20
 """Frames without an answer, about a second of traffic, after which an adapter that has answered
 before is stalled. USB adapters answer within 16 ms."""
 
+REFUSING_AFTER: Final = 20
+"""Refusals in a row, about a second of traffic: no other node acknowledges, or the bus is off."""
+
 PROBE_EVERY: Final = 20
 """Frames held back between two questions to a silent device: about a second."""
 
@@ -56,6 +59,7 @@ class SlcanBus(slcanBus):
     def __init__(self, *, channel: str, bitrate: int) -> None:
         self.acknowledged = 0
         self.refused = 0
+        self.refused_in_row = 0
         self.malformed = 0
         self.commands = 0
         self._prepared = False
@@ -130,8 +134,10 @@ class SlcanBus(slcanBus):
     def _sort(self, line: str) -> None:
         if line in _ACKNOWLEDGED or line.startswith(_VERSION):
             self.acknowledged += 1
+            self.refused_in_row = 0
         elif line.endswith(_REFUSED):
             self.refused += 1
+            self.refused_in_row += 1
         elif is_frame(line):
             self._lines.append(line)
         else:
@@ -226,6 +232,10 @@ class SlcanAdapter:
         fresh = self._bus.refused - self._seen_refused
         self._seen_refused = self._bus.refused
         return fresh
+
+    def refusing(self) -> bool:
+        """See Adapter."""
+        return self._bus is not None and self._bus.refused_in_row >= REFUSING_AFTER
 
     def _require_answers(self, bus: SlcanBus) -> None:
         """Raise FrameNotSent while the device is silent; ask it now and then if it still is."""

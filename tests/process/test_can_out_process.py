@@ -184,6 +184,21 @@ def test_an_adapter_that_takes_nothing_is_survived_without_a_burst_afterwards(
     stack.wait_for_state("sending")
 
 
+def test_an_adapter_that_refuses_every_frame_is_an_error_and_counted(
+    stack: CanStack, device: FakeSlcan
+) -> None:
+    start(stack)
+    stack.feed_until_frames(device)
+    device.refusing.set()
+    stack.feed(2.5)
+    status = stack.wait_for_state("error")
+    assert "no other node" in status.last_error
+    assert status.send_errors >= 20
+    device.refusing.clear()
+    stack.feed(1.0)
+    stack.wait_for_state("sending")
+
+
 def test_garbage_from_the_adapter_changes_nothing(stack: CanStack, device: FakeSlcan) -> None:
     start(stack)
     stack.feed_until_frames(device)

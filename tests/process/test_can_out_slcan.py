@@ -186,7 +186,7 @@ def test_a_stalled_device_costs_little_time_and_gets_no_burst_of_old_frames(
         return True
 
     wait_until(taken)
-    wait_until(lambda: int.from_bytes(device.frames[-1].data, "little") == 5000)
+    wait_until(lambda: frame(5000).data in [seen.data for seen in device.frames])
     old = [seen for seen in device.frames if int.from_bytes(seen.data, "little") < 5000]
     assert len(old) <= MOST_UNANSWERED + 1, "what the pty itself had taken, a second's worth"
 
@@ -263,6 +263,15 @@ def test_a_refusing_device_is_counted(device: FakeSlcan, adapter: SlcanAdapter) 
 
     wait_until(counted)
     assert refused <= 10
+    assert not adapter.refusing()
+    for number in range(10):
+        adapter.send(frame(number))
+
+    def refusing() -> bool:
+        adapter.receive()
+        return adapter.refusing()
+
+    wait_until(refusing)
 
 
 @pytest.mark.parametrize(

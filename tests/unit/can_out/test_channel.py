@@ -39,6 +39,7 @@ class FakeAdapter:
         self.send_error: Exception | None = None
         self.incoming: list[Received] = []
         self.refused = 0
+        self.refuses = False
         self.sent: list[CanFrame] = []
         self.opens = 0
         self.closes = 0
@@ -66,6 +67,9 @@ class FakeAdapter:
     def take_refused(self) -> int:
         refused, self.refused = self.refused, 0
         return refused
+
+    def refusing(self) -> bool:
+        return self.refuses
 
 
 class FakeTimer:
@@ -244,6 +248,18 @@ def test_frames_that_the_device_could_not_send_are_counted(bench: Bench) -> None
     bench.loop.advance(0.1)
     assert bench.channel.send_errors == 3
     assert "no other node" in bench.channel.last_error
+
+
+def test_a_device_that_refuses_all_frames_is_an_error_until_it_sends_again(bench: Bench) -> None:
+    bench.adapter.refused, bench.adapter.refuses = 20, True
+    for _ in range(10):
+        bench.loop.advance(0.1)
+    assert bench.channel.failing
+    assert bench.codes() == ["can_send_failed"]
+    bench.adapter.refuses = False
+    bench.loop.advance(0.1)
+    assert bench.codes() == ["can_send_failed", "can_restored"]
+    assert bench.restarts == 2
 
 
 def test_closing_ends_the_listening(bench: Bench) -> None:
