@@ -38,6 +38,7 @@ class Feed:
         self._join = CycleJoin()
         self._cycle: tuple[str | None, int] | None = None
         self._measured = True
+        self._full_set_wanted = False
         self._registers: dict[str, RegisterValue] = {}
 
     @property
@@ -92,22 +93,26 @@ class Feed:
             return
         shown, stamp, now_s = self.aged(boottime_ns), self._stamp(sample), boottime_ns / 1e9
         snapshot = self._snapshot_of(sample, shown)
+        if self._full_set_wanted and shown.data_state == "fresh":
+            self._full_set_wanted = False
+            self._send(self.values.computed(snapshot, stamp, now_s))
+            self._publish_measured(snapshot, boottime_ns)
         if shown.send:
             self._send(self.values.limits_and_alarms(snapshot, stamp, now_s))
         elif shown.alarm_level > 0:
             self._send(self.values.cable_alarm(snapshot, stamp, now_s))
 
     def full_set(self, boottime_ns: int) -> None:
-        """Publish everything that is known now; old values are not shown as new ones."""
+        """Publish everything that is known; old values are not shown as new ones.
+
+        The next sample brings the measured values, so that their numbers keep rising; when none
+        comes soon, those of the last one go out.
+        """
         self.values.force_all()
-        snapshot = self._snapshot(boottime_ns)
-        if snapshot is None or self.aged(boottime_ns).data_state != "fresh":
-            self.tick(boottime_ns)
-            return
-        now_s = boottime_ns / 1e9
-        self._send(self.values.computed(snapshot, self._stamp(snapshot.sample), now_s))
-        self._publish_measured(snapshot, boottime_ns)
-        self._send(self.values.known_registers(now_s))
+        self._full_set_wanted = True
+        if self.aged(boottime_ns).data_state == "fresh":
+            self._send(self.values.known_registers(boottime_ns / 1e9))
+        self.tick(boottime_ns)
 
     def _begin_cycle(self, boottime_ns: int) -> None:
         sample = self._sample()
@@ -117,7 +122,7 @@ class Feed:
         if snapshot is None:
             return
         self._cycle = (self._latest.boot, sample.seq)
-        self._measured = False
+        self._measured = self._full_set_wanted = False
         self._registers = {}
         self.values.set_cell_count(sample.cell_count)
         self._send(self.values.computed(snapshot, self._stamp(sample), boottime_ns / 1e9))

@@ -121,6 +121,7 @@ class Session:
         self._full_set_s: float | None = None
         self._drain_end_s = 0.0
         self._last_ack_s: float | None = None
+        self._held_back = False
 
     def start(self, _now_s: float) -> Actions:
         """Connect for the first time, exactly as for any other time."""
@@ -169,6 +170,9 @@ class Session:
         else:
             self.failed += 1
             self.last_failure = failure
+        if self._held_back and self.window.oldest_age_s(now_s) <= STALL_S:
+            self._held_back = False
+            return (*self._flush(now_s), FullSet())
         return self._flush(now_s)
 
     def offer(self, publication: Publication, now_s: float) -> Actions:
@@ -182,6 +186,7 @@ class Session:
             return self._flush(now_s)
         if self.window.oldest_age_s(now_s) > STALL_S:
             self.failed += 1
+            self._held_back = True
             return ()
         self.published += 1
         return (Send(publication, 0),)
@@ -245,6 +250,7 @@ class Session:
         return tuple(Send(publication, token) for token, publication in self.window.take(now_s))
 
     def _give_up_window(self) -> None:
+        self._held_back = False
         self.window.clear()
         self._count_lost()
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import fake_battery as battery
-from tinybms_messages.live import LiveData
+from fake_live import fake_live, fake_sample
+from tinybms_messages.live import Alarm, AlarmName, Counters, Identity, Limits, LiveData, Reason
 from tinybms_mqtt_out.model import Snapshot, ValueTopic
 from tinybms_mqtt_out.payload import PayloadTemplate, Reading, Stamp
 from tinybms_mqtt_out.topics import value_topics
@@ -41,6 +41,36 @@ max_charge_current max_discharge_current overvoltage_cutoff_mv
 undervoltage_cutoff_mv discharge_overcurrent_a charge_overcurrent_a
 overheat_cutoff_c pack_power_w
 """
+
+
+def battery() -> LiveData:
+    return fake_live(
+        sample=fake_sample(
+            pack_voltage_v=52.709999,
+            pack_current_a=-12.3,
+            soc_pct=63.4,
+            time_to_go_s=12_345,
+            cell_voltages_v=tuple(3.29 + 0.0001 * cell for cell in range(16)),
+            cells_balancing=tuple(cell in {2, 6} for cell in range(16)),
+        ),
+        limits=Limits(
+            charge_voltage_v=56.8,
+            charge_current_a=60.0,
+            discharge_current_a=100.0,
+            discharge_voltage_v=44.8,
+            system_state="bulk",
+            charge_reasons=(Reason(code="user", text="the owner's maximum", value=60.0),),
+        ),
+        alarms=(Alarm(name=AlarmName.CELL_IMBALANCE, level=1, text="cells differ by 62 mV"),),
+        counters=Counters(charged_energy_kwh=1234.5678, discharged_ah=4321.6),
+        identity=Identity(
+            serial_number="0123456789abcdef01234567",
+            firmware=251,
+            hardware="2.1",
+            capacity_ah=320.0,
+            single_port=False,
+        ),
+    )
 
 
 def shown(live: LiveData) -> Snapshot:
@@ -139,7 +169,7 @@ def test_cells_keep_a_tenth_of_a_millivolt() -> None:
 def test_a_snapshot_gives(suffix: str, value: object, raws: list[object]) -> None:
     topic = TOPICS[suffix]
     assert topic.derive is not None
-    body = payload(topic, Reading(value=topic.derive(shown(battery.live()))))
+    body = payload(topic, Reading(value=topic.derive(shown(battery()))))
     assert body["value"] == value
     assert [row["raw"] for row in body["gx"]] == raws
 

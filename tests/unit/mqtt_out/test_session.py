@@ -110,12 +110,12 @@ def test_a_late_acknowledgement_of_an_old_connection_means_nothing() -> None:
     assert session.published == 0
 
 
-def test_telemetry_is_held_back_while_the_broker_does_not_answer() -> None:
+def test_telemetry_is_held_back_while_the_broker_does_not_answer_and_made_up_for() -> None:
     session = online(0.0)
     token = tokens(session.offer(critical("soc_percent"), 0.0))[0]
     assert len(tokens(session.offer(telemetry(), STALL_S))) == 1
     assert session.offer(telemetry(), STALL_S + 0.1) == ()
-    session.acknowledged(token, STALL_S + 0.2)
+    assert session.acknowledged(token, STALL_S + 0.2) == (FullSet(),)
     assert len(tokens(session.offer(telemetry(), STALL_S + 0.3))) == 1
     assert session.failed == 1
 

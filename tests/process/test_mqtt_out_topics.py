@@ -1,0 +1,222 @@
+"""What a subscriber sees of mqtt_out: topics, QoS, retain flags, payloads, order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fake_live import fake_alarms, fake_limits, fake_live
+from harness_mosquitto import Mosquitto
+from harness_mqtt import ROOT, Listener, MqttStack
+from tinybms_messages.registers import BmsSettings, RegisterValue
+from tinybms_messages.status import CanStatus
+from tinybms_messages.topics import BMS_SETTINGS, CAN_STATUS, LIVE_DATA
+
+
+@pytest.fixture
+def stack(run_dir: Path, mosquitto: Mosquitto) -> Iterator[MqttStack]:
+    with MqttStack(run_dir, mosquitto.port) as stack:
+        yield stack
+
+
+@pytest.fixture
+def listener(run_dir: Path, mosquitto: Mosquitto) -> Iterator[Listener]:
+    with Listener(mosquitto, run_dir / "heard") as listener:
+        yield listener
+
+
+def test_a_cycle_comes_out_with_right_qos_retain_and_payload(
+    stack: MqttStack, listener: Listener
+) -> None:
+    stack.start()
+    stack.feed_until(
+        lambda: bool(listener.of("cell_voltage_16") and listener.of("charge_current_limit"))
+    )
+    seen = {message.topic: message for message in listener.all()}
+    voltage = seen["battery_voltage"]
+    assert (voltage.qos, voltage.retained) == (0, False)
+    assert voltage.json["value"] == 52.7
+    assert voltage.json["raw"] == 5270
+    assert voltage.json["address"] == 36
+    assert voltage.json["boot"] == "f" * 16
+    assert [row["raw"] for row in voltage.json["gx"]] == [527, 5270]
+    for suffix in ("soc_percent", "charge_current_limit", "alarm_low_voltage", "alarm_bms_cable"):
+        assert (seen[suffix].qos, seen[suffix].retained) == (1, False), suffix
+    assert seen["soc_percent"].json["raw"] == 63_260_000
+    assert seen["alarm_low_voltage"].json["value"] == 0
+    assert seen["cell_voltage_16"].json["value"] == 3.305
+    cells = [message.json for message in listener.all() if message.topic.startswith("cell_vol")]
+    times_by_seq = {body["seq"]: body["timestamp_ms"] for body in cells}
+    assert all(times_by_seq[body["seq"]] == body["timestamp_ms"] for body in cells)
+    assert len({body["key"] for body in cells if body["seq"] == cells[0]["seq"]}) == 16
+
+
+def test_the_retained_words_are_there_for_a_late_subscriber(
+    stack: MqttStack, mosquitto: Mosquitto, run_dir: Path
+) -> None:
+    stack.start()
+    stack.feed(2.5)
+    with Listener(mosquitto, run_dir / "late") as late:
+        stack.feed_until(lambda: len(late.of("manifest")) == 1)
+        stack.feed(0.3)
+        retained = {message.topic: message for message in late.all() if message.retained}
+    assert set(retained) == {
+        "status/connected",
+        "status/data",
+        "status/victron_keepalive",
+        "status",
+        "manifest",
+    }
+    assert retained["status/connected"].payload == "true"
+    assert retained["status/data"].payload == "fresh"
+    assert retained["status/victron_keepalive"].payload == "null"
+    status = retained["status"].json
+    assert status["publish_count"] >= 0
+    said = stack.status()
+    assert said is not None
+    assert said.publish_count > 50
+    assert status["last_error_code"] == 0
+    assert status["connected_since"].endswith("+00:00")
+    manifest = {entry["key"]: entry for entry in json.loads(retained["manifest"].payload)}
+    assert manifest["battery_voltage"]["topic"] == f"{ROOT}/battery_voltage"
+    assert manifest["battery_voltage"]["gx"][1]["register"] == 259
+    assert manifest["alarm_low_voltage"]["critical"] is True
+    assert manifest["cell_voltage_16"]["address"] == 15
+    assert manifest["setting_over_voltage_cutoff"]["raw_scale"] == 0.001
+
+
+def test_before_the_first_sample_only_status_words_leave(
+    stack: MqttStack, listener: Listener
+) -> None:
+    stack.start()
+    stack.probe.publish(LIVE_DATA, fake_live(sample=None, limits=None, identity=None))
+    stack.wait_until(lambda: listener.payloads("status/connected").count("true") >= 3)
+    assert listener.payloads("status/data") == ["unknown"]
+    assert {message.topic for message in listener.all()} == {
+        "status/connected",
+        "status/data",
+        "status/victron_keepalive",
+        "status",
+        "manifest",
+    }
+
+
+def test_register_values_wait_for_the_live_data_of_their_cycle(
+    stack: MqttStack, listener: Listener
+) -> None:
+    stack.start()
+    stack.feed_until(lambda: bool(listener.of("battery_voltage")))
+    seq = stack.probe.bus.next_seq(LIVE_DATA)
+    stack.registers(seq, RegisterValue(key="full_charge_count", address=112, raw=77, value=77))
+    stack.wait_until(lambda: len(listener.payloads("status/connected")) >= 4)
+    assert not listener.of("charge_cycles")
+    assert stack.live() == seq
+    stack.wait_until(lambda: bool(listener.of("charge_cycles")))
+    body = listener.of("charge_cycles")[0].json
+    assert (body["value"], body["raw"], body["seq"]) == (77, 77, seq)
+    assert body["gx"][0] == {
+        "service": "com.victronenergy.battery",
+        "path": "/History/ChargeCycles",
+        "unit": 225,
+        "register": 284,
+        "raw": 77,
+    }
+    assert listener.of("stat_full_charge_count")[0].json["address"] == 112
+
+
+def test_limits_and_alarms_go_out_at_once_and_noise_does_not(
+    stack: MqttStack, listener: Listener
+) -> None:
+    stack.start()
+    stack.feed_until(lambda: len(listener.of("charge_current_limit")) >= 1)
+    stack.feed(1.5)
+    told = len(listener.of("charge_current_limit"))
+    voltages = len(listener.of("battery_voltage"))
+    for cycle in range(10):
+        stack.feed(0.05, pack_voltage_v=52.7 + 0.002 * (cycle % 2))
+    changed = fake_live(
+        limits=fake_limits(charge_current_a=0.0), alarms=fake_alarms(high_voltage=2)
+    )
+    seq = stack.live(changed)
+    stack.wait_until(lambda: len(listener.of("charge_current_limit")) == told + 1)
+    stack.wait_until(lambda: listener.of("alarm_high_voltage")[-1].json["value"] == 2)
+    limit = listener.of("charge_current_limit")[-1].json
+    assert (limit["value"], limit["seq"], limit["gx"][0]["raw"]) == (0.0, seq, 0)
+    assert len(listener.of("battery_voltage")) == voltages
+
+
+def test_settings_come_on_change_only(stack: MqttStack, listener: Listener) -> None:
+    stack.start()
+    stack.feed_until(lambda: len(listener.of("soc_percent")) >= 2)
+
+    def settings(raw: int) -> BmsSettings:
+        value = RegisterValue(
+            key="over_voltage_cutoff", address=315, raw=raw, value=round(raw / 1000, 3)
+        )
+        return BmsSettings(wall_ns=1, settings_words=(), version_words=(), values=(value,))
+
+    for raw in (3650, 3650, 3600):
+        stack.probe.publish(BMS_SETTINGS, settings(raw))
+        stack.feed(0.4)
+    values = [message.json["value"] for message in listener.of("setting_over_voltage_cutoff")]
+    assert values == [3.65, 3.6]
+
+
+def test_the_keepalive_of_the_gx_is_told(run_dir: Path, mosquitto: Mosquitto) -> None:
+    with (
+        MqttStack(run_dir, mosquitto.port, can_enabled=True) as stack,
+        Listener(mosquitto, run_dir / "heard") as listener,
+    ):
+        stack.start()
+        stack.wait_until(lambda: listener.payloads("status/victron_keepalive") == ["false"])
+        stack.probe.publish(CAN_STATUS, CanStatus(state="sending", victron_keepalive_ok=True))
+        stack.wait_until(lambda: listener.payloads("status/victron_keepalive")[-1] == "true")
+        stack.wait_until(lambda: listener.payloads("status/victron_keepalive")[-1] == "false")
+
+
+def test_the_old_names_carry_the_same_values(run_dir: Path, mosquitto: Mosquitto) -> None:
+    with (
+        MqttStack(run_dir, mosquitto.port, {"legacy_topics": True}) as stack,
+        Listener(mosquitto, run_dir / "heard") as listener,
+    ):
+        stack.start()
+        stack.feed_until(
+            lambda: bool(
+                listener.of("battery_pack_voltage")
+                and listener.of("max_charge_current")
+                and listener.of("internal_temperature")
+            )
+        )
+        assert listener.of("battery_pack_voltage")[0].json["value"] == 52.7
+        assert listener.of("max_charge_current")[0].json["value"] == 60.0
+        assert len({message.json["seq"] for message in listener.of("internal_temperature")}) == len(
+            listener.of("internal_temperature")
+        )
+
+
+def test_mqtt_5_is_spoken_when_asked_for(run_dir: Path, mosquitto: Mosquitto) -> None:
+    with (
+        MqttStack(run_dir, mosquitto.port, {"protocol": "5"}) as stack,
+        Listener(mosquitto, run_dir / "heard") as listener,
+    ):
+        stack.start()
+        stack.feed_until(lambda: bool(listener.of("battery_voltage") and listener.of("status")))
+        assert "p5" in mosquitto.log_file.read_text(encoding="utf-8")
+
+
+def test_a_disabled_mqtt_out_stays_up_and_says_so(run_dir: Path, mosquitto: Mosquitto) -> None:
+    with (
+        MqttStack(run_dir, mosquitto.port, {"enabled": False}) as stack,
+        Listener(mosquitto, run_dir / "heard") as listener,
+    ):
+        process = stack.start()
+        stack.feed_until(lambda: stack.status() is not None)
+        status = stack.status()
+        assert status is not None
+        assert status.state == "disabled"
+        stack.feed(1.0)
+        assert process.poll() is None
+        assert listener.all() == []
