@@ -44,7 +44,8 @@ class Bus:
         self._held: dict[bytes, Header] = {}
         self.gaps: dict[str, int] = {}
         self.rejected = 0
-        self._context = zmq.Context()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        """Of all sockets of the process; `close` ends those of others too."""
         self._publisher = self._socket(zmq.PUB, paths.bus_in)
         self._subscriber = self._socket(zmq.SUB, paths.bus_out)
         loop.watch(self._subscriber, self._drain)
@@ -81,10 +82,10 @@ class Bus:
     def close(self) -> None:
         """Close both sockets at once; what was not yet sent is lost."""
         self._loop.unwatch(self._subscriber)
-        self._context.destroy(linger=0)
+        self.context.destroy(linger=0)
 
     def _socket(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        socket: zmq.Socket[bytes] = self.context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)

@@ -38,6 +38,10 @@ class Paths:
         """Where subscribers connect."""
         return f"ipc://{self.run_dir}/bus-out"
 
+    def requests(self, process: str) -> str:
+        """Where a process answers requests."""
+        return f"ipc://{self.run_dir}/ask-{process}"
+
     @property
     def supervisor_socket(self) -> Path:
         """Control socket of supervisord."""
