@@ -1,7 +1,6 @@
 """The simulators as real processes, for tests: `SimBms` and `SimGx` are context managers."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -112,7 +111,13 @@ class _SimProcess:
         if self._process.poll() is not None:
             stderr = self._process.stderr.read() if self._process.stderr else ""
             raise AssertionError(f"tinybms-sim {self.kind} ended at once: {stderr}")
-        return os.path.lexists(self.link) and self.control.exists()
+        # A link that a killed simulator left behind may lead to a pty that is another's by now, so
+        # only an answer counts; the control socket is made after the link.
+        try:
+            self.status()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def _started(self, process: subprocess.Popen[str]) -> None:
         """Take up the output of a new process."""

@@ -119,10 +119,8 @@ def test_an_orphaned_link_is_taken_over(run_dir: Path) -> None:
     os.kill(first.pid, signal.SIGKILL)
     first.stop()
     assert os.path.lexists(first.link)
-    with SimBms(run_dir, registers={50: 0x97}) as sim:
-        wait_until(sim.link.exists, 5.0, "link to a live pty")
-        with port(sim) as opened:
-            assert ask(opened, STATUS, 6) == STATUS_IDLE
+    with SimBms(run_dir, registers={50: 0x97}) as sim, port(sim) as opened:
+        assert ask(opened, STATUS, 6) == STATUS_IDLE
 
 
 @pytest.mark.parametrize(

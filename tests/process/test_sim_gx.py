@@ -33,8 +33,8 @@ def test_it_shows_what_it_receives_and_sends_as_a_gx_each_second(run_dir: Path) 
     with sim:
         with adapter(sim) as opened:
             opened.write(LIMITS)
-            assert next_line(opened) == b"z"
-            heard = [next_line(opened) for _ in range(4)]
+            heard = [next_line(opened) for _ in range(5)]
+            heard.remove(b"z")  # the second of the GX may come before or after the frame
             assert heard == [KEEPALIVE, IDENTIFICATION] * 2
         sim.wait_for(lambda gx: any(d["connected"] for d in gx.displays()))
         (frame,) = sim.frames(0x351)
