@@ -7,6 +7,7 @@ pyserial's own write spins when the buffer of a dead adapter is full.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import termios
 from collections.abc import Callable, Iterable
@@ -20,6 +21,13 @@ from tinybms_protocol.timing import BAUD_RATE
 
 READ_BYTES: Final = 4096
 EMPTY_READS: Final = 3
+_HINTS: Final = {
+    errno.ENOENT: " (acquisition.port): is the adapter plugged in?",
+    errno.EACCES: ": the gateway's user must be in the group of the port, often dialout",
+    errno.EAGAIN: ": another program uses the port",
+    errno.EBUSY: ": another program uses the port",
+    errno.ENOTTY: ": this is no serial port",
+}
 _FAILURES: Final = (serial.SerialException, OSError, termios.error, ValueError)
 
 
@@ -126,5 +134,11 @@ def candidates(
 
 
 def _said(path: str, error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return reason if path in reason else f"{path}: {reason}"
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error.__context__, termios.error):
+        # pyserial puts this one into its own exception as text only.
+        number = error.__context__.args[0]
+    if number is None:
+        reason = str(error)
+        return reason if path in reason else f"{path}: {reason}"
+    return f"{path}: {os.strerror(number)}{_HINTS.get(number, '')}"
