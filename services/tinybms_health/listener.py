@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
@@ -29,9 +30,22 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class Listener:
-    """Holds the newest message of each kind, of this run of the machine only."""
+    """Holds the newest message of each kind, of this run of the machine only.
 
-    def __init__(self, bus: Bus, *, kernel_boot_id: str) -> None:
+    `own_name`: events of this process are not taken from the bus but from `add_event`; `on_own`
+    hears that the bus has delivered one.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        kernel_boot_id: str,
+        own_name: str = "",
+        on_own: Callable[[GatewayEvent], None] = lambda _: None,
+    ) -> None:
+        self._own_name = own_name
+        self._on_own = on_own
         self._kernel_boot_id = kernel_boot_id
         self._live = LatestLive(kernel_boot_id=kernel_boot_id)
         self._heartbeats: dict[str, tuple[Header, Heartbeat]] = {}
@@ -64,6 +78,10 @@ class Listener:
         """The newest heartbeat of a process."""
         return self._heartbeats.get(name)
 
+    def add_event(self, event: GatewayEvent) -> None:
+        """Note an event of this process itself."""
+        self._events.append((self._own_name, event))
+
     def _take(self, message: Message[msgspec.Struct]) -> None:
         header = message.header
         if header.kernel_boot_id != self._kernel_boot_id:
@@ -79,5 +97,7 @@ class Listener:
                 self._mqtt = (header, mqtt)
             case BufferStatus() as buffer:
                 self._buffer = (header, buffer)
+            case GatewayEvent() as event if header.source == self._own_name:
+                self._on_own(event)
             case GatewayEvent() as event:
                 self._events.append((header.source, event))

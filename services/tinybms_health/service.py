@@ -12,12 +12,14 @@ from tinybms_charge.parameters import charge_parameters
 from tinybms_health.document import StatusDocument
 from tinybms_health.http_api import HttpApi
 from tinybms_health.listener import Listener
+from tinybms_health.own_events import OwnEvents
 from tinybms_health.restarts import packed, unpacked
 from tinybms_health.status import status_document
 from tinybms_health.supervision import Answer, Supervision
 from tinybms_health.usage import UsageMeter
 from tinybms_health.view import ProcessFacts, SupervisorFacts, View
 from tinybms_health.watchdog import Action, Deed, Sight, Watchdog
+from tinybms_messages.topics import GATEWAY_EVENT
 from tinybms_runtime.logs import fields
 from tinybms_runtime.outage import Outage
 from tinybms_runtime.processes import NAMES
@@ -26,6 +28,8 @@ from tinybms_runtime.statefile import read_bytes, write_atomic
 
 _STEP_S: Final = 1.0
 _USAGE_S: Final = 2.0
+_HEARD_S: Final = 2.0
+"""The bus works when our own heartbeat came back no longer ago than this."""
 _RESTARTS_FILE: Final = "restarts.json"
 
 
@@ -36,7 +40,13 @@ class HealthService:
         self._context = context
         self._version = metadata.version("tinybms-gateway")
         self._parameters = charge_parameters(context.config)
-        self._listener = Listener(context.bus, kernel_boot_id=context.clock.kernel_boot_id)
+        self._own_events = OwnEvents()
+        self._listener = Listener(
+            context.bus,
+            kernel_boot_id=context.clock.kernel_boot_id,
+            own_name=context.name,
+            on_own=self._own_events.came_back,
+        )
         self._watchdog = Watchdog(own_name=context.name)
         self._meter = UsageMeter()
         self._answer = Answer(programs=None, error="supervisord was not asked yet")
@@ -79,18 +89,32 @@ class HealthService:
     def _now_s(self) -> float:
         return self._context.clock.boottime_ns() / 1e9
 
+    def _say(self, code: str, text: str, severity: str = "info") -> None:
+        event = self._context.event(code, text, severity)
+        self._listener.add_event(event)
+        self._own_events.sent(self._now_s(), event)
+
+    def _say_again(self) -> None:
+        """Publish anew what the bus has lost, once it works again."""
+        own = self._listener.heartbeat(self._context.name)
+        now_s = self._now_s()
+        if own is None or now_s - own[0].boottime_ns / 1e9 > _HEARD_S:
+            return
+        for event in self._own_events.overdue(now_s):
+            self._context.bus.publish(GATEWAY_EVENT, event)
+
     def _take_answer(self, answer: Answer) -> None:
         self._asked = True
         self._answer = answer
         if answer.programs is None:
             if self._outage.begin(self._now_s(), answer.error):
                 code = "supervisord_hung" if answer.hung else "supervisord_unreachable"
-                self._context.event(code, answer.error, "warning")
+                self._say(code, answer.error, "warning")
             return
         summary = self._outage.end(self._now_s())
         if summary is not None:
             text = f"supervisord answers again after {summary.duration_s:.0f} s"
-            self._context.event("supervisord_back", text)
+            self._say("supervisord_back", text)
         self._note_restarts(answer)
 
     def _note_restarts(self, answer: Answer) -> None:
@@ -98,7 +122,7 @@ class HealthService:
         pids = {name: program.pid for name, program in (answer.programs or {}).items()}
         for name in self._restarts.note(answer.pid, pids):
             text = f"{name} was started again, its pid is now {pids[name]}"
-            self._context.event("process_restarted", text, "warning")
+            self._say("process_restarted", text, "warning")
         after = packed(self._restarts)
         if after == before:
             return
@@ -109,10 +133,11 @@ class HealthService:
             self._context.log.warning("counts of restarts not stored", extra=fields(error=text))
 
     def _step(self) -> None:
+        self._say_again()
         programs = self._answer.programs
         sights = None if programs is None else list(self._sights())
         for action in self._watchdog.step(self._now_s(), sights):
-            self._context.event(f"watchdog_{action.deed}", action.text, "warning")
+            self._say(f"watchdog_{action.deed}", action.text, "warning")
             if action.deed is not Deed.REPORT:
                 self._supervision.order(action)
 
@@ -133,7 +158,7 @@ class HealthService:
 
     def _say_failed(self, action: Action, error: str) -> None:
         text = f"{action.deed} of {action.name} failed: {error}"
-        self._context.event("watchdog_failed", text, "warning")
+        self._say("watchdog_failed", text, "warning")
 
     def _say_listening(self, url: str) -> None:
         self._http_text = url
@@ -141,7 +166,7 @@ class HealthService:
 
     def _say_refused(self, text: str) -> None:
         self._http_text = text
-        self._context.event("http_refused", text, "warning")
+        self._say("http_refused", text, "warning")
 
     def _measure(self) -> None:
         pids = [facts.pid for facts in self._processes().values() if facts.pid]

@@ -51,8 +51,8 @@ class ServiceContext:
     log: logging.Logger
     boot: str
 
-    def event(self, code: str, text: str, severity: str = "info") -> None:
-        """Say on the bus and in the log that something happened.
+    def event(self, code: str, text: str, severity: str = "info") -> GatewayEvent:
+        """Say on the bus and in the log that something happened; what was said.
 
         `code` is stable and for programs, `text` for people; `severity` is info, warning or alarm.
         """
@@ -60,6 +60,7 @@ class ServiceContext:
         self.log.log(level, text, extra=fields(event=code, severity=severity))
         event = GatewayEvent(code=code, text=text, wall_ns=self.clock.wall_ns(), severity=severity)
         self.bus.publish(GATEWAY_EVENT, event)
+        return event
 
 
 class Service(Protocol):
