@@ -95,6 +95,12 @@ class Connection:
             self._backoff.reset()
             self.close(f"{self._port.path}: leads to another device now")
 
+    def search_on(self) -> None:
+        """The battery is not behind this port: try the next, if this one was only a guess."""
+        configured = self._context.config.acquisition.port
+        if self._port is not None and self._port.path != configured:
+            self.close(f"{configured} is gone and the battery not yet found behind another adapter")
+
     def steady(self) -> None:
         """The right battery answers: the next outage begins with short delays."""
         self._backoff.reset()

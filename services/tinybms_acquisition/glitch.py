@@ -23,6 +23,7 @@ TEMPERATURE_JUMP_C: Final = 10.0
 TEMPERATURE_DOUBT_S: Final = 30.0
 """A probe that jumped is shown from its second reading on, but binds the limits this long."""
 SOC_JUMP_PCT: Final = 2.0
+TELL_AGAIN_S: Final = 60.0
 GAP_S: Final = 3.0
 """The first sample after a longer gap is no jump."""
 
@@ -52,6 +53,8 @@ class GlitchFilter:
         self._shown: Sample | None = None
         self._held: frozenset[str] = frozenset()
         self._doubts: dict[str, tuple[float, int]] = {}
+        """Trusted value and CLOCK_BOOTTIME of the jump, by probe."""
+        self._told_ns: dict[tuple[str, str], int] = {}
 
     def forget(self) -> None:
         """Another battery, or other cells: nothing to compare with."""
@@ -69,14 +72,28 @@ class GlitchFilter:
         jumps = _jumps(shown, sample)
         fresh = frozenset(jumps) - self._held
         confirmed = frozenset(jumps) & self._held
-        notes = tuple(f"{jumps[key]}: held back for one sample" for key in sorted(fresh))
-        notes += tuple(f"{jumps[key]}: confirmed" for key in sorted(confirmed))
+        notes = [
+            *self._told(fresh, jumps, "held back for one sample", sample.boottime_ns),
+            *self._told(confirmed, jumps, "confirmed", sample.boottime_ns),
+        ]
         self._held = fresh
         result = _with_old(sample, shown, fresh)
         self._note_doubts(jumps, shown, sample)
         alternative = self._alternative(sample, result)
         self._shown = result
-        return Filtered(sample=result, alternative=alternative, notes=notes)
+        return Filtered(sample=result, alternative=alternative, notes=tuple(notes))
+
+    def _told(
+        self, keys: frozenset[str], jumps: dict[str, str], outcome: str, now_ns: int
+    ) -> list[str]:
+        """Sentences about the jumps of `keys`; a value that jumps all the time is told seldom."""
+        told = []
+        for key in sorted(keys):
+            before_ns = self._told_ns.get((key, outcome))
+            if before_ns is None or now_ns - before_ns >= TELL_AGAIN_S * 1e9:
+                self._told_ns[(key, outcome)] = now_ns
+                told.append(f"{jumps[key]}: {outcome}")
+        return told
 
     def _note_doubts(self, jumps: dict[str, str], shown: Sample, sample: Sample) -> None:
         """Start and end the doubts about temperatures."""

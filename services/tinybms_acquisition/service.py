@@ -86,6 +86,7 @@ class AcquisitionService:
             self._on_block(block)
         if turn.lost:
             self._pipeline.line_lost()
+            self._connection.search_on()
         if turn.failed is not None and not self._is_answered():
             self._note_silence()
             self._connection.check_path()
@@ -134,10 +135,8 @@ class AcquisitionService:
         if battery.cell_count.pending:
             self._poller.want(BlockName.SETTINGS)
         self._publisher.publish_settings_if_changed(battery)
-        configured = self._context.config.acquisition.port
-        if battery.refusal and self._connection.path != configured:
-            # Found by searching, and not the one: on to the next adapter.
-            self._connection.close(f"{self._connection.path}: {battery.refusal}")
+        if battery.refusal:
+            self._connection.search_on()
 
     def _on_can_status(self, message: Message[msgspec.Struct]) -> None:
         now_s = self._now_s()
