@@ -9,6 +9,7 @@ PY := .venv/bin/python
 SETUP := deploy/dev/setup.sh
 STAMP := .venv/.ready
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .PHONY: help venv demo test test-long soak bench lint format lock wheel clean
 
@@ -38,7 +39,7 @@ soak: $(STAMP) ## Tests that run for hours.
 
 bench: $(STAMP) ## Measure latency, processor and memory; prints a table and JSON.
 	@$(SETUP) mosquitto
-	@exec $(PY) tests/bench/run.py
+	@PYTHONPATH=tests/fakes exec $(PY) tests/bench/run.py $(BENCH_ARGS)
 
 lint: $(STAMP) ## ruff, mypy and the import contracts.
 	$(PY) -m ruff check .

@@ -26,11 +26,7 @@ def allowed_text(hint: object, error: msgspec.ValidationError | None = None) -> 
 
 def _words(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.UnionType):
-        parts = [
-            _words(part)
-            for part in kind.types
-            if not isinstance(part, inspect.NoneType)
-        ]
+        parts = [_words(part) for part in kind.types if not isinstance(part, inspect.NoneType)]
         return " or ".join(parts)
     if isinstance(kind, inspect.LiteralType):
         return "one of " + ", ".join(repr(value) for value in kind.values)

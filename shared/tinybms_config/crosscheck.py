@@ -58,9 +58,7 @@ def _folders(config: Config) -> Iterator[Problem]:
     for key in ("run_dir", "state_dir", "log_dir"):
         value = getattr(config.gateway, key)
         if not value.startswith("/"):
-            yield Problem(
-                key=f"gateway.{key}", value=repr(value), allowed="an absolute path"
-            )
+            yield Problem(key=f"gateway.{key}", value=repr(value), allowed="an absolute path")
     room = SOCKET_PATH_LIMIT - len(LONGEST_SOCKET_NAME) - 1
     if len(config.gateway.run_dir.encode()) > room:
         yield Problem(
@@ -84,12 +82,7 @@ def _device(config: Config) -> Iterator[Problem]:
 def _root_topic(config: Config) -> Iterator[Problem]:
     root = config.mqtt.root_topic.replace("{device}", config.gateway.device)
     usable = re.sub(r"[^A-Za-z0-9_/-]", "", root).strip("/")
-    if (
-        re.search(r"[+#\x00]", root)
-        or root.startswith("/")
-        or root.endswith("/")
-        or not usable
-    ):
+    if re.search(r"[+#\x00]", root) or root.startswith("/") or root.endswith("/") or not usable:
         yield Problem(
             key="mqtt.root_topic",
             value=repr(config.mqtt.root_topic),
@@ -102,9 +95,7 @@ def _mqtt(config: Config) -> Iterator[Problem]:
     mqtt = config.mqtt
     labels = mqtt.host.rstrip(".").split(".")
     if not all(0 < len(label) <= 63 for label in labels) and ":" not in mqtt.host:
-        yield Problem(
-            key="mqtt.host", value=repr(mqtt.host), allowed="a host name or an address"
-        )
+        yield Problem(key="mqtt.host", value=repr(mqtt.host), allowed="a host name or an address")
     if (mqtt.tls.cert_file is None) != (mqtt.tls.key_file is None):
         yield Problem(
             key="mqtt.tls.cert_file",

@@ -88,9 +88,7 @@ class Mqtt(Section, frozen=True, kw_only=True):
     keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 15
     legacy_topics: bool = False
     discovery: bool = True
-    discovery_prefix: Annotated[str, Meta(min_length=1, max_length=100)] = (
-        "homeassistant"
-    )
+    discovery_prefix: Annotated[str, Meta(min_length=1, max_length=100)] = "homeassistant"
     venus: bool | None = None
     commands: bool = False
     max_silence_s: Annotated[float, Meta(ge=1, le=300)] = 10.0
@@ -110,9 +108,9 @@ class Buffer(Section, frozen=True, kw_only=True):
 class Health(Section, frozen=True, kw_only=True):
     """[health]: supervision and the HTTP interface."""
 
-    listen: Annotated[
-        str, Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$")
-    ] = "127.0.0.1:8088"
+    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$")] = (
+        "127.0.0.1:8088"
+    )
 
 
 class Charge(Section, frozen=True, kw_only=True):

@@ -33,9 +33,7 @@ class Parsed:
     warnings: tuple[str, ...]
 
 
-def parse(
-    text: str, environ: Mapping[str, str], *, file: str = "gateway.toml"
-) -> Parsed:
+def parse(text: str, environ: Mapping[str, str], *, file: str = "gateway.toml") -> Parsed:
     """The configuration in `text`, with what `environ` overrides.
 
     Raises ConfigError with every problem at once: syntax, unknown keys, types, ranges, and keys
@@ -79,9 +77,7 @@ def _section(
 ) -> SectionT | None:
     """`table` as a `kind`, each key checked by itself so that all problems are found."""
     if not isinstance(table, dict):
-        problems.append(
-            Problem(key=prefix.rstrip("."), value=repr(table), allowed="a table")
-        )
+        problems.append(Problem(key=prefix.rstrip("."), value=repr(table), allowed="a table"))
         return None
     hints = get_type_hints(kind, include_extras=True)
     known = {field.encode_name for field in msgspec.structs.fields(kind)}
