@@ -58,7 +58,7 @@ def connect(config: Mqtt, will: Will, environ: Mapping[str, str] = os.environ) -
         client.connect(config.host, config.port, keepalive=config.keepalive_s)
         _tune(client)
     except (OSError, ValueError, RuntimeError, MQTTException) as error:
-        raise ConnectError(_failure(error, where)) from error
+        raise ConnectError(_failure(error, where, tls=config.tls.enabled)) from error
     return client
 
 
@@ -167,7 +167,7 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
         raise ConnectError(Failure(code=0, text=text, lasting=True)) from error
 
 
-def _failure(error: Exception, where: str) -> Failure:
+def _failure(error: Exception, where: str, *, tls: bool) -> Failure:
     """Words for what went wrong on the way to the broker."""
     code = (error.errno or 0) if isinstance(error, OSError) else 0
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -179,7 +179,7 @@ def _failure(error: Exception, where: str) -> Failure:
     if isinstance(error, socket.gaierror):
         return Failure(code=code, text=f"{where}: name look-up failed: {error.strerror}")
     if isinstance(error, TimeoutError):
-        text = f"{where}: no answer within {CONNECT_TIMEOUT_S:.0f} s"
+        text = f"{where}: no answer in time{'; does this port speak TLS?' if tls else ''}"
         return Failure(code=code or errno.ETIMEDOUT, text=text)
     if isinstance(error, OSError):
         return Failure(code=code, text=f"{where}: {(error.strerror or str(error)).lower()}")
