@@ -52,7 +52,9 @@ class DemoFiles:
         """One demo at a time in this folder."""
         try:
             self.root.mkdir(mode=0o750, exist_ok=True)
-            descriptor = os.open(self.root / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            descriptor = os.open(
+                self.root / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
+            )
         except OSError as error:
             raise DemoRefusedError(f"{error.filename}: {error.strerror}") from error
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import secrets
 from importlib import metadata
 from typing import Final
@@ -37,7 +38,8 @@ def look(parsed: Parsed) -> StatusDocument:
 def ask_health(listen: str, paths: Paths) -> StatusDocument | None:
     """The document of this gateway's health process, None when it does not answer.
 
-    Another gateway's health on the same port is no answer: its pid is not the one in our lock.
+    Another gateway's health on the same port is no answer: its pid is not the one in our lock. A
+    user who may not see our locks is told by device name only.
     """
     host, port = listen.rsplit(":", 1)
     host = host.strip("[]")
@@ -55,6 +57,8 @@ def ask_health(listen: str, paths: Paths) -> StatusDocument | None:
         return None
     finally:
         connection.close()
+    if not os.access(paths.run_dir, os.X_OK):
+        return document if document.device == paths.device else None
     report = document.processes.get("health")
     return document if pid is not None and report is not None and report.pid == pid else None
 

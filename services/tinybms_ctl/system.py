@@ -38,17 +38,23 @@ def supervisord(paths: Paths) -> Supervisord:
         programs = client.programs()
         facts = SupervisorFacts(state="running", pid=client.pid())
     except SupervisorUnreachableError as error:
-        pid = living_supervisord(paths)
-        state = "hung" if pid or error.hung else "down"
-        detail = f"pid {pid} lives, but does not answer: {error}" if pid else str(error)
-        facts = SupervisorFacts(state="hung" if state == "hung" else "down", pid=pid, detail=detail)
-        return Supervisord(facts=facts, programs=None)
+        return Supervisord(facts=_unreachable(paths, error), programs=None)
     except SupervisorError as error:
         facts = SupervisorFacts(state="hung", pid=living_supervisord(paths), detail=str(error))
         return Supervisord(facts=facts, programs=None)
     finally:
         client.close()
     return Supervisord(facts=facts, programs=programs)
+
+
+def _unreachable(paths: Paths, error: SupervisorUnreachableError) -> SupervisorFacts:
+    if isinstance(error.__cause__, PermissionError):
+        return SupervisorFacts(state="unknown", detail=f"{error}: run this as the gateway's user")
+    pid = living_supervisord(paths)
+    if pid:
+        text = f"pid {pid} lives, but does not answer: {error}"
+        return SupervisorFacts(state="hung", pid=pid, detail=text)
+    return SupervisorFacts(state="hung" if error.hung else "down", detail=str(error))
 
 
 def living_supervisord(paths: Paths) -> int:

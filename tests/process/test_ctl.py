@@ -8,11 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness_gateway import GatewayFolder
+from harness_net import wait_for_port
 from harness_sim import wait_until
 from tinybms_ctl.system import command_line
 from tinybms_runtime.lock import holder_pid
@@ -157,6 +159,53 @@ def test_up_refuses_while_the_process_in_supervisords_pid_file_lives(run_dir: Pa
             assert str(stand_in.pid) in answer.stderr
         finally:
             stand_in.kill()
+
+
+def as_stranger(run_dir: Path) -> list[str]:
+    """Let a command run without rights in the run folder; the rest of the folder is readable."""
+    run_dir.chmod(0o755)
+    (run_dir / "gateway.toml").chmod(0o644)
+    if os.getuid() == 0:
+        (run_dir / "run").chmod(0o750)
+        return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    (run_dir / "run").chmod(0)
+    return []
+
+
+def status_as_stranger(gateway: GatewayFolder) -> subprocess.CompletedProcess[str]:
+    words = as_stranger(gateway.folder)
+    try:
+        return subprocess.run(
+            [*words, sys.executable, "-P", "-m", "tinybms_ctl", "status"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, "TINYBMS_CONFIG": str(gateway.config_file)},
+            check=False,
+        )
+    finally:
+        gateway.paths.run_dir.chmod(0o750)
+
+
+def test_a_user_without_rights_is_told_so(run_dir: Path) -> None:
+    gateway = GatewayFolder(run_dir, {"health": {"listen": "127.0.0.1:9"}})
+    answer = status_as_stranger(gateway)
+    assert answer.returncode == 2, answer.stderr
+    assert "supervisord: unknown" in answer.stdout
+    assert "gateway's user" in answer.stdout
+
+
+def test_a_user_without_rights_sees_what_health_tells(
+    run_dir: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    with GatewayFolder(run_dir, {"health": {"listen": f"127.0.0.1:{port}"}}) as gateway:
+        gateway.start("broker")
+        process = gateway.start("health")
+        assert wait_for_port(port, 10)
+        wait_until(
+            lambda: f"running pid {process.pid}" in status_as_stranger(gateway).stdout, 15, ""
+        )
 
 
 @pytest.mark.parametrize("words", [("demo", "--help"), ("status", "--help"), ("--help",)])
