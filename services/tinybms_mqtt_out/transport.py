@@ -170,6 +170,7 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
 def _failure(error: Exception, where: str, *, tls: bool) -> Failure:
     """Words for what went wrong on the way to the broker."""
     code = (error.errno or 0) if isinstance(error, OSError) else 0
+    hint = "; does this port speak TLS?" if tls else ""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = f"{where}: the broker's certificate is refused: {error.verify_message}"
         return Failure(code=code, text=text, lasting=True)
@@ -179,8 +180,10 @@ def _failure(error: Exception, where: str, *, tls: bool) -> Failure:
     if isinstance(error, socket.gaierror):
         return Failure(code=code, text=f"{where}: name look-up failed: {error.strerror}")
     if isinstance(error, TimeoutError):
-        text = f"{where}: no answer in time{'; does this port speak TLS?' if tls else ''}"
+        text = f"{where}: no answer in time{hint}"
         return Failure(code=code or errno.ETIMEDOUT, text=text)
+    if isinstance(error, ConnectionResetError):
+        return Failure(code=code, text=f"{where}: the peer closed the connection at once{hint}")
     if isinstance(error, OSError):
         return Failure(code=code, text=f"{where}: {(error.strerror or str(error)).lower()}")
     return Failure(code=code, text=f"{where}: {type(error).__name__}", lasting=True)
