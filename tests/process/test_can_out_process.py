@@ -142,8 +142,6 @@ def test_an_adapter_that_goes_and_comes_gets_the_newest_values(
     spent_s = stack.cpu_meter("can_out")
     stack.feed(3.0)
     assert spent_s() < 0.5, "CPU seconds in 3 s without an adapter"
-    device.forget()
-    device.plug_in()
     newest = fake_limits(charge_current_a=12.3)
 
     def newest_arrived() -> bool:
@@ -152,6 +150,10 @@ def test_an_adapter_that_goes_and_comes_gets_the_newest_values(
         time.sleep(0.1)
         return bool(device.frames)
 
+    device.forget()
+    for _ in range(5):
+        assert not newest_arrived(), "there is no adapter yet"
+    device.plug_in()
     wait_until(newest_arrived, 15)
     time.sleep(0.3)
     assert {limits[1] for limits in limits_of(device)} == {123}
