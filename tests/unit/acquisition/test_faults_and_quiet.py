@@ -69,7 +69,7 @@ def test_the_begin_of_a_fault_does_not_wander_with_the_clock(known: Settled) -> 
     tracker = FaultTracker()
     tracker.take_log(log_words((0x03, NOW - 40)), NOW)
     before = tracker.active(sample("fault"), known, MOMENT)
-    tracker.active(sample("idle"), known, MOMENT)
+    assert tracker.active(sample("idle"), known, MOMENT) == ()
     later = Moment(
         boottime_ns=MOMENT.boottime_ns + 700_000_000,
         wall_ns=MOMENT.wall_ns + 700_000_000,

@@ -1,0 +1,122 @@
+"""The port's life on a real loop and real ptys: lost, found again, and searched for."""
+
+import os
+import select
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tinybms_acquisition.connection as connection_module
+from fake_context import FakeContext
+from tinybms_acquisition.connection import Connection
+from tinybms_acquisition.poller import Poller, Turn
+from tinybms_config.model import Acquisition, Config
+from tinybms_protocol.poll_plan import BLOCKS, BlockName
+from tinybms_runtime.clock import SystemClock
+from tinybms_runtime.loop import Loop
+
+
+class Pty:
+    """A port at a path, and its far end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.open()
+
+    def open(self) -> None:
+        self.master, slave = os.openpty()
+        tty.setraw(slave)
+        self.path.symlink_to(os.ttyname(slave))
+        os.close(slave)
+
+    def hang_up(self) -> None:
+        self.path.unlink()
+        os.close(self.master)
+
+
+class Bench(FakeContext):
+    """A context with a loop; what the connection tells is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        system_clock: Any = SystemClock()
+        self.clock = system_clock
+        self.loop = Loop(system_clock)
+        self.config = Config(acquisition=Acquisition(port=str(folder / "bms")))
+        self.turns: list[Turn] = []
+        self.closed = 0
+        self.connection = Connection(self.typed(), Poller(0.1), self)
+
+    def on_turn(self, turn: Turn) -> None:
+        self.turns.append(turn)
+
+    def on_closed(self) -> None:
+        self.closed += 1
+
+    def wait_open(self, *, wanted: bool = True) -> None:
+        assert self.loop.run_until(lambda: self.connection.is_open is wanted, 10)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.connection.close("", retry=False)
+    bench.loop.close()
+
+
+def test_a_port_that_comes_and_goes_is_followed(bench: Bench, tmp_path: Path) -> None:
+    bench.connection.open()
+    assert not bench.connection.is_open
+    pty = Pty(tmp_path / "bms")
+    bench.wait_open()
+    version = BLOCKS[BlockName.VERSION].request.encode()
+    assert bench.loop.run_until(lambda: bool(select.select([pty.master], [], [], 0)[0]), 10)
+    assert os.read(pty.master, 100) == version
+    pty.hang_up()
+    bench.wait_open(wanted=False)
+    assert bench.closed == 1
+    pty.open()
+    bench.wait_open()
+    assert bench.connection.reopened == 1
+    os.close(pty.master)
+
+
+def test_an_outage_is_told_once_at_its_begin_and_once_at_its_end(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.connection.open()
+    assert not bench.loop.run_until(lambda: bench.connection.is_open, 1.0)
+    assert bench.codes == ["port_lost"]
+    pty = Pty(tmp_path / "bms")
+    assert bench.loop.run_until(lambda: bool(bench.turns), 10)
+    assert bench.codes == ["port_lost", "port_opened"]
+    os.close(pty.master)
+
+
+def test_a_guessed_adapter_without_the_battery_is_left_for_the_next(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ptys = [Pty(tmp_path / name) for name in ("one", "two")]
+    paths = [str(pty.path) for pty in ptys]
+    monkeypatch.setattr(connection_module, "candidates", lambda *_args, **_keys: paths)
+    bench.connection.open()
+    bench.wait_open()
+    first = bench.connection.path
+    bench.connection.search_on()
+    assert not bench.connection.is_open
+    bench.wait_open()
+    assert {first, bench.connection.path} == set(paths)
+    for pty in ptys:
+        os.close(pty.master)
+
+
+def test_the_configured_port_is_kept_whatever_answers(bench: Bench, tmp_path: Path) -> None:
+    pty = Pty(tmp_path / "bms")
+    bench.connection.open()
+    bench.connection.search_on()
+    assert bench.connection.is_open
+    os.close(pty.master)
