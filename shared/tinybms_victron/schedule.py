@@ -52,9 +52,13 @@ class Extras:
             self._levels = view.alarm_levels
 
     def forget(self) -> None:
-        """Nothing is known to have gone out: the channel or the sending was interrupted."""
+        """Nothing is known to have gone out: the channel or the sending was interrupted.
+
+        What was granted meanwhile did not load the bus, so the whole allowance is there again.
+        """
         self._limits = None
         self._levels = None
+        self._spent.clear()
 
     def due(self, now_s: float, view: PackView) -> tuple[int, ...]:
         """The ids to send now. What the allowance holds back is due again at the next call."""

@@ -98,3 +98,13 @@ def test_at_most_four_extras_a_second_and_the_held_one_comes_later(
     for start in sent:
         assert len([time for time in sent if start <= time < start + 1.0]) <= EXTRAS_PER_S
     assert len(sent) == 3 * EXTRAS_PER_S
+
+
+def test_what_was_granted_during_an_outage_does_not_delay_the_newest_after_it(
+    extras: Extras, view: PackView
+) -> None:
+    fallen = replace(view, charge_current_a=12.3)
+    for tick in range(20):
+        extras.due(tick / 10, fallen)
+    extras.forget()
+    assert extras.due(1.95, fallen) == (0x351, 0x35A)
