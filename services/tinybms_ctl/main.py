@@ -16,6 +16,7 @@ from tinybms_config.parse import Parsed
 from tinybms_config.problems import ConfigError
 from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
+from tinybms_ctl.example import example
 from tinybms_ctl.look import look
 from tinybms_ctl.render import plain_lines, screen
 from tinybms_ctl.system import supervisord
@@ -115,6 +116,12 @@ def config_check(
     for warning in parsed.warnings:
         print(f"warning: {warning}")
     print(f"{path}: ok")
+
+
+@config_app.command("example")
+def config_example() -> None:
+    """Print an example of the configuration file with every key, its default and its range."""
+    sys.stdout.write(example())
 
 
 @app.command("demo")

@@ -225,6 +225,13 @@ def test_a_broker_that_is_not_restarted_is_not_killed_each_second(world: World) 
     assert names(world.run(40)) == ["broker"] * 3
 
 
+def test_a_kill_just_done_is_no_sign_that_others_are_heard(world: World) -> None:
+    world.silent.add("can_out")
+    world.run(2)
+    world.broker_hangs = True
+    assert names(world.run(25)) == ["can_out", "broker"]
+
+
 def test_a_fatal_program_is_started_again_with_growing_pauses(world: World) -> None:
     world.fatal.add("acquisition")
     world.run(100)
