@@ -16,11 +16,13 @@ from tinybms_acquisition.counters import CounterBook, Start
 from tinybms_acquisition.line import UNASKED
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import Poller, Turn
+from tinybms_acquisition.quiet import QuietMode
 from tinybms_acquisition.sample import Moment
 from tinybms_charge.parameters import charge_parameters
 from tinybms_charge.state import ChargeState
 from tinybms_config.model import Config
 from tinybms_messages.live import Sample
+from tinybms_messages.status import CanStatus
 from tinybms_protocol.errors import LineErrorKind
 from tinybms_sim.line import BmsLine, make_line
 
@@ -40,12 +42,13 @@ CELLS_V: Final = tuple(round(3.3 + 0.0011 * cell, 4) for cell in range(16))
 class Traffic:
     """The acquisition's pure side and the simulated BMS on one clock."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, living: bool = False, interval_s: float = 0.1) -> None:
         self.now_s = 1000.0
+        overrides = None if living else dict(PACK)
         self.line: BmsLine = make_line(
-            start_s=self.now_s, overrides=dict(PACK), seed=seed, paced=False
+            start_s=self.now_s, overrides=overrides, seed=seed, paced=False
         )
-        self.poller = Poller(0.1)
+        self.poller = Poller(interval_s)
         self.snapshots: list[Snapshot] = []
         self.largest_gap_s = 0.0
         self._chunks = random.Random(seed)
@@ -216,3 +219,57 @@ def test_no_sample_is_older_than_the_line_may_be_late(scenario: str, oldest_s: f
     ]
     assert len(ages_s) >= 100
     assert max(ages_s) < oldest_s
+
+
+class EmptyPack:
+    """Traffic with an empty pack and quiet mode on, CAN enabled, with a GX or without."""
+
+    def __init__(self) -> None:
+        self.traffic = Traffic(seed=5, living=True, interval_s=0.5)
+        self.quiet = QuietMode(enabled=True, can_enabled=True, now_s=self.traffic.now_s)
+        self.gx = False
+        self.slept_s = 0.0
+        self._last_s = self.traffic.now_s
+        self.traffic.line.choose("empty", self.traffic.now_s)
+
+    def run(self, seconds: float) -> int:
+        """Let time pass; the number of requests that the BMS got meanwhile."""
+        before = self.traffic.line.bms.requests
+        self.traffic.run(seconds, self._each)
+        return self.traffic.line.bms.requests - before
+
+    def _each(self, now_s: float) -> None:
+        if self.traffic.line.bms.asleep:
+            self.slept_s += now_s - self._last_s
+        self._last_s = now_s
+        if self.traffic.snapshots:
+            sample = self.traffic.snapshots[-1].sample
+            self.quiet.note_sample(sample, self.traffic.pipeline.active_ids, 2.9)
+        age_s = 0.2 if self.gx else None
+        self.quiet.note_can(CanStatus(state="sending", keepalive_age_s=age_s), now_s)
+        if self.traffic.poller.quiet and not self.quiet.is_quiet(now_s):
+            self.traffic.poller.look_now(now_s)
+        self.traffic.poller.quiet = self.quiet.is_quiet(now_s)
+
+
+def test_an_empty_pack_may_sleep_when_no_gx_is_heard_and_is_polled_when_one_is() -> None:
+    pack = EmptyPack()
+    assert pack.run(590) > 1000
+    pack.run(20)
+    assert pack.run(600) <= 40
+    slept_s = pack.slept_s
+    assert slept_s > 400
+    pack.gx = True
+    assert pack.run(5) > 8
+    assert pack.run(60) > 100
+    assert pack.slept_s - slept_s < 5
+    pack.gx = False
+    pack.run(620)
+    assert pack.run(120) <= 8
+
+
+def test_an_empty_pack_is_polled_as_long_as_a_gx_is_heard() -> None:
+    pack = EmptyPack()
+    pack.gx = True
+    pack.run(700)
+    assert pack.run(60) > 100
