@@ -95,6 +95,17 @@ class Battery:
         """What is known, complete; None while anything is missing, unsure or refused."""
         return self._settled
 
+    @property
+    def waiting_for(self) -> str:
+        """Why there is no sample from a battery that answers; empty when there is one."""
+        if self._settled is not None:
+            return ""
+        if self._version is None:
+            return "waiting for version and settings of the BMS"
+        if self._settings is None:
+            return "waiting for the settings of the BMS"
+        return self.advisories[-1]
+
     def take_version(self, words: tuple[int, ...]) -> bool:
         """Take registers 500-509; True when this is another battery than the one before."""
         version = VersionBlock.from_words(words)

@@ -134,7 +134,8 @@ class Poller:
             self._heard_s = now_s
         block = self._block(name, exchange)
         self._plan.report(name, exchange.asked_s, success=block is not None)
-        if name is BlockName.LIVE and exchange.ended_s - exchange.asked_s > self._interval_s:
+        took_s = exchange.ended_s - exchange.asked_s
+        if name is BlockName.LIVE and exchange.reply is not None and took_s > self._interval_s:
             self.overruns += 1
         if self.quiet and (name is BlockName.LIVE or exchange.silent):
             self._next_look_s = now_s + QUIET_PERIOD_S

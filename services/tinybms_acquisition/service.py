@@ -206,7 +206,7 @@ class AcquisitionService:
             return "no_answer", self._no_answer()
         if self._battery.refusal:
             return "wrong_battery", self._battery.refusal
-        return "online", ""
+        return "online", self._battery.waiting_for
 
     def _no_answer(self) -> str:
         return (

@@ -112,7 +112,17 @@ def test_there_are_no_data_while_the_cell_count_is_unsure() -> None:
     battery.take_settings(settings_words(cells=16))
     battery.take_settings(settings_words(cells=15))
     assert battery.settled is None
-    assert any("15 cells instead of 16" in text for text in battery.advisories)
+    assert "15 cells instead of 16" in battery.waiting_for
+
+
+def test_an_impossible_cell_count_gives_no_data_and_says_why() -> None:
+    battery = Battery(None)
+    assert "version" in battery.waiting_for
+    battery.take_version(version_words())
+    assert "settings" in battery.waiting_for
+    battery.take_settings(settings_words(cells=0))
+    assert battery.settled is None
+    assert "register 307 says 0 cells" in battery.waiting_for
 
 
 def test_settings_that_bind_the_limits_are_taken_over() -> None:
