@@ -25,10 +25,10 @@ class QuietMode:
         self._gx_heard_s = now_s
         self._empty = False
 
-    def note_can(self, status: CanStatus, now_s: float) -> None:
-        """What can_out says about the GX."""
+    def note_can(self, status: CanStatus, sent_s: float) -> None:
+        """What can_out said about the GX at `sent_s`: long ago when it came from a cache."""
         if status.keepalive_age_s is not None:
-            self._gx_heard_s = max(self._gx_heard_s, now_s - status.keepalive_age_s)
+            self._gx_heard_s = max(self._gx_heard_s, sent_s - status.keepalive_age_s)
 
     def note_sample(
         self, sample: Sample, active: frozenset[int], fully_discharged_v: float

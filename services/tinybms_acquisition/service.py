@@ -139,10 +139,9 @@ class AcquisitionService:
             self._connection.search_on()
 
     def _on_can_status(self, message: Message[msgspec.Struct]) -> None:
-        now_s = self._now_s()
         if isinstance(message.body, CanStatus):
-            self._quiet.note_can(message.body, now_s)
-            self._update_quiet(now_s)
+            self._quiet.note_can(message.body, message.header.boottime_ns / 1e9)
+            self._update_quiet(self._now_s())
 
     def _update_quiet(self, now_s: float) -> None:
         quiet = self._quiet.is_quiet(now_s)

@@ -128,6 +128,13 @@ def test_a_gx_keeps_the_line_busy_and_wakes_it() -> None:
     assert mode.is_quiet(1299.7)
 
 
+def test_an_old_message_about_a_gx_is_no_gx() -> None:
+    mode = quiet_mode()
+    mode.note_can(CanStatus(state="sending", keepalive_age_s=0.4), 50.0)
+    assert not mode.is_quiet(649.0)
+    assert mode.is_quiet(650.0)
+
+
 def test_a_charging_pack_is_not_left_alone() -> None:
     mode = quiet_mode(can=False)
     mode.note_sample(replace(EMPTY, pack_current_a=5.0), frozenset({0x02}), 2.9)
