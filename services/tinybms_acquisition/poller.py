@@ -20,6 +20,8 @@ from tinybms_protocol.status import RAW_STATUS, OnlineStatus
 
 QUIET_PERIOD_S: Final = 60.0
 """In quiet mode the line gets one look this often."""
+LOG_TRIES: Final = 2
+"""Tries for the log before a fault goes out without its cause, half a second later at most."""
 AWAKE_S: Final = 2.0
 """A BMS that answered so lately is not asleep: its silence needs no repeats to wake it."""
 _STATUS_AT: Final = BY_KEY["online_status"].address
@@ -67,6 +69,7 @@ class Poller:
         self._status: int | None = None
         """Register 50 of the live block before; None after a silence."""
         self._held_live: BlockRead | None = None
+        self._log_tries = 0
         self._heard_s: float | None = None
         self._may_be_lost = True
 
@@ -147,9 +150,14 @@ class Poller:
         return Turn(blocks=(block,) if held is None else (block, held))
 
     def _after_failure(self, exchange: Exchange) -> Turn:
-        held, self._held_live = self._held_live, None
+        held = self._held_live
         if held is not None:
             self._plan.want(BlockName.EVENTS)
+            self._log_tries += 1
+            if self._log_tries < LOG_TRIES:
+                self._ask_next(exchange.ended_s)
+                return Turn()
+            self._held_live = None
             return Turn(blocks=(held,), failed=exchange.failure)
         if exchange.silent and self._may_be_lost:
             self._plan.restart()
@@ -165,6 +173,7 @@ class Poller:
         self._plan.status_seen(changed=changed, in_fault=in_fault)
         if changed and in_fault:
             self._held_live = block
+            self._log_tries = 0
             self._ask_next(now_s)
             return Turn()
         return Turn(blocks=(block,))

@@ -1,6 +1,7 @@
 """The acquisition process on a real pty against the simulated TinyBMS, seen from the bus."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,7 +142,11 @@ def test_register_values_follow_the_snapshot_of_their_cycle(run_dir: Path) -> No
         rig.start()
         rig.wait(lambda: len(rig.probe.messages["MQTT_REGISTER_VALUE"]) >= 20)
         lives = {m.header.seq: m for m in rig.probe.messages["LIVE_DATA"]}
-        for message in rig.probe.messages["MQTT_REGISTER_VALUE"]:
+        # Of LIVE_DATA a slow reader gets the newest only: some cycles have lost theirs.
+        messages = rig.probe.messages["MQTT_REGISTER_VALUE"]
+        whole = [message for message in messages if message.body.live_seq in lives]
+        assert len(whole) >= 10
+        for message in whole:
             live = lives[message.body.live_seq]
             assert live.header.boottime_ns <= message.header.boottime_ns
             sample = sample_of(live.body)
@@ -149,7 +154,8 @@ def test_register_values_follow_the_snapshot_of_their_cycle(run_dir: Path) -> No
             assert sample.wall_ns == message.body.wall_ns
             values = {value.key: value.value for value in message.body.values}
             assert values["cell_voltage_01"] == sample.cell_voltages_v[0]
-        (settings,) = rig.probe.bodies(BMS_SETTINGS)[:1]
+        rig.wait(lambda: bool(rig.probe.bodies(BMS_SETTINGS)))
+        settings = rig.probe.bodies(BMS_SETTINGS)[0]
         assert settings.settings_words[7] == 16
 
 
@@ -158,7 +164,7 @@ def test_silence_repeats_the_same_sample_and_says_no_answer(run_dir: Path) -> No
         rig.start()
         rig.wait_for_sample()
         sim.scenario("silence")
-        rig.listen_for(0.5)
+        rig.listen_for(1.0)
         repeats = rig.listen_for(4.2)
         assert len(repeats) >= 4
         assert len({sample_of(live).boottime_ns for live in repeats}) == 1
@@ -304,18 +310,13 @@ def test_a_stopped_process_takes_no_old_answer_for_a_new_one(run_dir: Path) -> N
             process.send_signal(signal.SIGSTOP)
             rig.probe.wait_for(lambda: False, 0.03 + 0.01 * turn)
             sim.set_words({50: 0x97 if turn % 2 else 0x93})
+            changed_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             rig.probe.wait_for(lambda: False, 0.5)
-            before = len(rig.lives)
             process.send_signal(signal.SIGCONT)
-            rig.listen_for(0.5)
-            wanted = "idle" if turn % 2 else "discharging"
-            stopped_ns = sample_of(rig.lives[before - 1]).boottime_ns
-            fresh = [
-                sample_of(live)
-                for live in rig.lives[before:]
-                if sample_of(live).boottime_ns != stopped_ns
-            ]
-            assert {sample.online_status for sample in fresh} == {wanted}
+            rig.wait_for_sample(changed_ns)
+            rig.listen_for(0.3)
+            fresh = {s.online_status for s in rig.samples if s.boottime_ns > changed_ns}
+            assert fresh == {"idle" if turn % 2 else "discharging"}
 
 
 def test_data_come_when_the_broker_comes_late(run_dir: Path) -> None:
