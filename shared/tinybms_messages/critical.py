@@ -76,10 +76,6 @@ class DeliveredBoot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MqttDelivered(msgspec.Struct, frozen=True, kw_only=True):
-    """What the MQTT broker has acknowledged, live or as a replay, for each boot of acquisition.
+    """What the MQTT broker has acknowledged, live or as a replay, for each boot of acquisition."""
 
-    `enabled` False: there is no MQTT, nothing is owed to anybody.
-    """
-
-    enabled: bool = True
     boots: tuple[DeliveredBoot, ...] = ()
