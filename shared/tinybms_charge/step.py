@@ -123,16 +123,14 @@ def _after_gap(
         )
         last_v = floor_tenth(stale_v)
     fresh = ChargeState()
-    return (
-        # A time that runs backwards or is no number moves no timer.
-        LONGEST_STEP_S if dt_s > 0 else 0.0,
-        msgspec.structs.replace(
-            state,
-            charge_voltage_v=last_v,
-            charge_voltage_wait_s=fresh.charge_voltage_wait_s,
-            charge_current_a=fresh.charge_current_a,
-            charge_hold_s=fresh.charge_hold_s,
-        ),
+    # The gap itself moves no timer, or the first reading after it would begin the ramp in its
+    # middle; nor does a time that runs backwards or is no number.
+    return 0.0, msgspec.structs.replace(
+        state,
+        charge_voltage_v=last_v,
+        charge_voltage_wait_s=fresh.charge_voltage_wait_s,
+        charge_current_a=fresh.charge_current_a,
+        charge_hold_s=fresh.charge_hold_s,
     )
 
 
