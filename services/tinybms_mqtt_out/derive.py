@@ -21,21 +21,16 @@ def battery_state(snapshot: Snapshot) -> int:
     return DISCHARGING if power_w < -MOVING_POWER_W else IDLE
 
 
-def usable_capacity_ah(snapshot: Snapshot) -> float | None:
-    """Installed capacity times state of health; without a known SoH the installed one."""
+def capacity_ah(snapshot: Snapshot) -> float | None:
+    """Capacity as the BMS is set, which is also what 0x35F and 0x379 tell a GX."""
     identity = snapshot.live.identity
-    if identity is None:
-        return None
-    soh_pct = snapshot.sample.soh_pct
-    return identity.capacity_ah * (100.0 if soh_pct is None else soh_pct) / 100.0
+    return None if identity is None else identity.capacity_ah
 
 
 def consumed_ah(snapshot: Snapshot) -> float | None:
     """What is missing from a full battery, negative or 0, as a GX counts it."""
-    capacity_ah = usable_capacity_ah(snapshot)
-    if capacity_ah is None:
-        return None
-    return -capacity_ah * (100.0 - snapshot.sample.soc_pct) / 100.0
+    full_ah = capacity_ah(snapshot)
+    return None if full_ah is None else -full_ah * (100.0 - snapshot.sample.soc_pct) / 100.0
 
 
 def cell_difference_v(snapshot: Snapshot) -> float:

@@ -99,12 +99,10 @@ PACK_TOPICS: Final[tuple[ValueTopic, ...]] = (
     ),
     _pack(
         suffix="capacity_ah",
-        label="Usable Capacity",
-        unit="Ah",
-        derive=derive.usable_capacity_ah,
+        **register_facts("battery_capacity"),
+        derive=derive.capacity_ah,
         gx=gx_rows(309),
         band=Band(absolute=0.1),
-        decimals=2,
     ),
     _pack(
         suffix="consumed_ah",
