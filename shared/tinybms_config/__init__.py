@@ -1,1 +1,1 @@
-"""The configuration: one typed section per process, checked as a whole, secrets kept out of sight."""
+"""The configuration: a typed section per process, checked as a whole, secrets kept out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from tinybms_config.model import Config
@@ -45,7 +46,7 @@ def _ages(config: Config) -> Iterator[Problem]:
         "lost_after_s": ageing.lost_after_s,
     }
     names = list(steps)
-    for earlier, later in zip(names, names[1:], strict=False):
+    for earlier, later in pairwise(names):
         if steps[earlier] >= steps[later]:
             yield Problem(
                 key=f"ageing.{later}",
@@ -86,8 +87,8 @@ def _root_topic(config: Config) -> Iterator[Problem]:
         yield Problem(
             key="mqtt.root_topic",
             value=repr(config.mqtt.root_topic),
-            allowed="levels of letters, digits, _ and -, joined by /, without +, #, NUL and without "
-            "a slash at either end; {device} stands for gateway.device",
+            allowed="levels of letters, digits, _ and -, joined by /, without +, #, NUL and without a "
+            "slash at either end; {device} stands for gateway.device",
         )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from tinybms_charge.parameters import charge_parameters
-
 from tinybms_config.parse import Parsed, parse
 from tinybms_config.problems import ConfigError, Problem
 
