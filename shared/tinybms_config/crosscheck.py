@@ -87,8 +87,8 @@ def _root_topic(config: Config) -> Iterator[Problem]:
         yield Problem(
             key="mqtt.root_topic",
             value=repr(config.mqtt.root_topic),
-            allowed="levels of letters, digits, _ and -, joined by /, without +, #, NUL and without a "
-            "slash at either end; {device} stands for gateway.device",
+            allowed="levels of letters, digits, _ and -, joined by /, without +, # and NUL and "
+            "without a slash at either end; {device} stands for gateway.device",
         )
 
 
