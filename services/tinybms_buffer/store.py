@@ -199,7 +199,8 @@ class Store:
         if not self.rows or not self._clock.time_ok():
             return 0
         oldest_ns = self._clock.wall_ns() - round(self._limits.max_age_s * 1e9)
-        old = [stored for stored in self._first_stored(1) if stored.record.wall_ns < oldest_ns]
+        first = self._first_stored(1, "WHERE NOT is_gap ")
+        old = [stored for stored in first if stored.record.wall_ns < oldest_ns]
         if not old or not old[0].record.time_ok:
             return 0
         held = self._leases.held
@@ -209,7 +210,7 @@ class Store:
                 record_class=stored.record.record_class,
                 wall_ns=stored.record.wall_ns,
             )
-            for stored in self._first_stored(_EXPIRE_ROWS)
+            for stored in self._first_stored(_EXPIRE_ROWS, "WHERE NOT is_gap ")
             if stored.record.time_ok and stored.record.wall_ns < oldest_ns and stored.id not in held
         ]
         with self._transaction() as change:
@@ -267,8 +268,8 @@ class Store:
         for gap in change.gaps:
             self.removed[gap.kind] = self.removed.get(gap.kind, 0) + gap.count
 
-    def _first_stored(self, count: int) -> list[StoredRecord]:
-        statement = SELECT + "ORDER BY record.id LIMIT ?"
+    def _first_stored(self, count: int, which: str = "") -> list[StoredRecord]:
+        statement = f"{SELECT}{which}ORDER BY record.id LIMIT ?"
         with self._db.guard():
             rows = self._db.connection.execute(statement, (count,)).fetchall()
         return [from_row(self._db.with_offset(row)) for row in rows]
