@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from tinybms_config.model import MqttGroups
 from tinybms_mqtt_out.alarm_topics import ALARM_TOPICS
 from tinybms_mqtt_out.cell_topics import CELL_SUMMARY_TOPICS, cell_topics
 from tinybms_mqtt_out.limit_topics import LIMIT_TOPICS
@@ -23,14 +24,23 @@ _FIXED_TOPICS: Final[tuple[ValueTopic, ...]] = (
     *CELL_SUMMARY_TOPICS,
     *TOTAL_TOPICS,
     *ALARM_TOPICS,
-    *STATISTIC_TOPICS,
-    *SETTING_TOPICS,
 )
+_EVERY_GROUP: Final = MqttGroups()
 
 
-def value_topics(cell_count: int, *, legacy: bool) -> tuple[ValueTopic, ...]:
-    """Every topic of a pack of `cell_count` cells (0: not yet known), with the old names too."""
-    topics = (*_FIXED_TOPICS, *cell_topics(cell_count))
+def value_topics(
+    cell_count: int, *, legacy: bool, groups: MqttGroups = _EVERY_GROUP
+) -> tuple[ValueTopic, ...]:
+    """Every topic of a pack of `cell_count` cells (0: not yet known), with the old names too.
+
+    `groups` leaves out the single cells, statistics or settings; the old names stay.
+    """
+    topics = (
+        *_FIXED_TOPICS,
+        *(STATISTIC_TOPICS if groups.statistics else ()),
+        *(SETTING_TOPICS if groups.settings else ()),
+        *(cell_topics(cell_count) if groups.cells else ()),
+    )
     return (*topics, *legacy_topics(topics)) if legacy else topics
 
 

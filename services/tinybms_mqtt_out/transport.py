@@ -169,21 +169,26 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
 
 def _failure(error: Exception, where: str, *, tls: bool) -> Failure:
     """Words for what went wrong on the way to the broker."""
-    code = (error.errno or 0) if isinstance(error, OSError) else 0
-    hint = "; does this port speak TLS?" if tls else ""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        text = f"{where}: the broker's certificate is refused: {error.verify_message}"
-        return Failure(code=code, text=text, lasting=True)
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "the peer speaks no TLS"
-        return Failure(code=code, text=f"{where}: TLS failed: {reason}", lasting=True)
+        return _tls_failure(error, where)
+    if not isinstance(error, OSError):
+        return Failure(code=0, text=f"{where}: {type(error).__name__}", lasting=True)
+    hint = "; does this port speak TLS?" if tls else ""
+    code = error.errno or 0
     if isinstance(error, socket.gaierror):
-        return Failure(code=code, text=f"{where}: name look-up failed: {error.strerror}")
-    if isinstance(error, TimeoutError):
-        text = f"{where}: no answer in time{hint}"
-        return Failure(code=code or errno.ETIMEDOUT, text=text)
-    if isinstance(error, ConnectionResetError):
-        return Failure(code=code, text=f"{where}: the peer closed the connection at once{hint}")
-    if isinstance(error, OSError):
-        return Failure(code=code, text=f"{where}: {(error.strerror or str(error)).lower()}")
-    return Failure(code=code, text=f"{where}: {type(error).__name__}", lasting=True)
+        text = f"name look-up failed: {error.strerror}"
+    elif isinstance(error, TimeoutError):
+        text, code = f"no answer in time{hint}", code or errno.ETIMEDOUT
+    elif isinstance(error, ConnectionResetError):
+        text = f"the peer closed the connection at once{hint}"
+    else:
+        text = (error.strerror or str(error)).lower()
+    return Failure(code=code, text=f"{where}: {text}")
+
+
+def _tls_failure(error: ssl.SSLError, where: str) -> Failure:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"the broker's certificate is refused: {error.verify_message}"
+    else:
+        text = f"TLS failed: {error.reason or 'the peer speaks no TLS'}"
+    return Failure(code=error.errno or 0, text=f"{where}: {text}", lasting=True)

@@ -150,7 +150,7 @@ class Values:
             topic.suffix: kept
             if (kept := old.get(topic.suffix)) is not None and kept.topic == topic
             else _Channel(topic, self._config, self._root)
-            for topic in value_topics(cell_count, legacy=self._config.legacy_topics)
+            for topic in self._table(cell_count)
         }
         derived = [one for one in self._channels.values() if one.topic.derive is not None]
         self._computed = [one for one in derived if one.topic.register_key is None]
@@ -161,6 +161,10 @@ class Values:
         for one in self._channels.values():
             if one.topic.derive is None and one.topic.register_key is not None:
                 self._fed.setdefault(one.topic.register_key, []).append(one)
+
+    def _table(self, cell_count: int) -> tuple[ValueTopic, ...]:
+        config = self._config
+        return value_topics(cell_count, legacy=config.legacy_topics, groups=config.groups)
 
     def _derived(
         self,
