@@ -9,6 +9,7 @@ from tinybms_sim.bms import run_bms
 from tinybms_sim.gx import FAULTS, run_gx
 from tinybms_sim.image import ImageError, load_overrides
 from tinybms_sim.line import SCENARIOS, make_line
+from tinybms_sim.loop.command import LoopError, run_loop
 from tinybms_sim.pty_line import LinkError
 from tinybms_sim.shell import boottime_s
 
@@ -22,7 +23,7 @@ Control = Annotated[
 
 @app.callback()
 def _root() -> None:
-    """Simulators: a TinyBMS, and a GX behind a USB-CAN adapter."""
+    """Simulators: a TinyBMS, a GX behind a USB-CAN adapter, and both in a closed loop."""
 
 
 @app.command()
@@ -68,6 +69,24 @@ def gx(
     except (LinkError, ValueError) as error:
         typer.echo(f"tinybms-sim: {error}", err=True)
         raise typer.Exit(2) from error
+
+
+@app.command()
+def loop(
+    scenario: Annotated[str, typer.Option(help="S1 to S18; S10 is random by its seed.")] = "S1",
+    seed: Annotated[int, typer.Option(help="Seed of battery, sun, loads and noise.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw the run into this PNG file.")] = None,
+    dt: Annotated[float | None, typer.Option(min=0.05, max=10.0, help="Step in s.")] = None,
+) -> None:
+    """Run the charge control against pack, BMS and chargers in a closed loop; exit 1: failed."""
+    try:
+        text, passed = run_loop(scenario, seed, dt, plot)
+    except (LoopError, OSError) as error:
+        typer.echo(f"tinybms-sim: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(text)
+    if not passed:
+        raise typer.Exit(1)
 
 
 def main() -> None:
