@@ -43,7 +43,26 @@ ANY_PARAMETERS = st.sampled_from(tuple(CHEMISTRIES.values()))
 
 
 @st.composite
-def good_bms(draw: st.DrawFn) -> BmsLimits:
+def fitting_bms(draw: st.DrawFn) -> BmsLimits:
+    """Settings of a healthy LFP pack, each of them near enough to bind now and then."""
+    full_v = draw(st.floats(min_value=3.42, max_value=3.65))
+    empty_v = draw(st.floats(min_value=2.5, max_value=3.0))
+    return make_bms(
+        fully_charged_v=full_v,
+        over_voltage_v=full_v + draw(st.floats(min_value=0.01, max_value=0.1)),
+        fully_discharged_v=empty_v,
+        under_voltage_v=empty_v - 0.2,
+        charge_over_current_a=float(draw(st.integers(min_value=0, max_value=120))),
+        discharge_over_current_a=float(draw(st.integers(min_value=0, max_value=160))),
+        peak_discharge_a=draw(st.none() | st.floats(min_value=0, max_value=200)),
+        over_heat_c=float(draw(st.integers(min_value=33, max_value=70))),
+        low_temperature_charge_c=float(draw(st.integers(min_value=-10, max_value=10))),
+        single_port=draw(st.booleans()),
+    )
+
+
+@st.composite
+def wide_bms(draw: st.DrawFn) -> BmsLimits:
     """Settings that a BMS would accept, for any of the chemistries."""
     full_v = draw(st.floats(min_value=2.7, max_value=4.3))
     empty_v = draw(st.floats(min_value=1.0, max_value=3.2))
@@ -60,6 +79,10 @@ def good_bms(draw: st.DrawFn) -> BmsLimits:
         capacity_ah=draw(st.floats(min_value=0.1, max_value=655)),
         single_port=draw(st.booleans()),
     )
+
+
+def good_bms() -> st.SearchStrategy[BmsLimits]:
+    return fitting_bms() | wide_bms()
 
 
 @st.composite
@@ -83,7 +106,35 @@ def odd_bms(draw: st.DrawFn) -> BmsLimits:
 
 
 @st.composite
-def plain_measurements(draw: st.DrawFn, cells: int | None = None) -> Measurement:
+def calm_measurements(draw: st.DrawFn, cells: int | None = None) -> Measurement:
+    """A healthy LFP pack with one thing about it that may be at its edge."""
+    count = cells or draw(st.integers(min_value=4, max_value=16))
+    others_v = draw(st.floats(min_value=3.25, max_value=3.35))
+    edge = draw(st.sampled_from(("none", "high", "low", "temperature", "event", "status")))
+    span = {"high": (3.35, 3.7), "low": (2.4, 3.2)}.get(edge, (others_v, others_v))
+    odd_v = draw(st.floats(min_value=span[0], max_value=span[1]))
+    where = draw(st.integers(min_value=0, max_value=count - 1))
+    celsius = draw(st.floats(-25, 70) if edge == "temperature" else st.floats(16, 24))
+    in_fault = edge == "event"
+    return make_measurement(
+        cell_voltages_v=tuple(odd_v if cell == where else others_v for cell in range(count)),
+        pack_current_a=draw(st.floats(min_value=-100, max_value=60)),
+        temperatures_c=((1, celsius), (2, 20.0)),
+        status=draw(st.sampled_from(STATUSES))
+        if edge == "status"
+        else draw(st.sampled_from(("fault", "idle")))
+        if in_fault
+        else "idle",
+        event_ids=frozenset({draw(st.integers(1, 0x39))}) if in_fault else frozenset(),
+    )
+
+
+def plain_measurements(cells: int | None = None) -> st.SearchStrategy[Measurement]:
+    return calm_measurements(cells) | wide_measurements(cells)
+
+
+@st.composite
+def wide_measurements(draw: st.DrawFn, cells: int | None = None) -> Measurement:
     count = cells or draw(st.integers(min_value=4, max_value=16))
     middle_v = draw(st.floats(min_value=1.7, max_value=4.3))
     voltages = draw(
@@ -122,12 +173,14 @@ def odd_measurements(draw: st.DrawFn) -> Measurement:
 
 @st.composite
 def any_measurements(draw: st.DrawFn) -> Measurement:
-    kinds = plain_measurements() | odd_measurements()
+    kinds = calm_measurements() | plain_measurements() | odd_measurements()
     return replace(draw(kinds), alternative=draw(st.none() | kinds))
 
 
 TIMES = st.sampled_from((0.0, 0.1, 1.0, 5.0, 12.0, 40.0, 100.0, -3.0, math.nan, math.inf))
-SEQUENCES = st.lists(st.tuples(any_measurements(), TIMES), min_size=1, max_size=5)
+SEQUENCES = st.lists(
+    st.tuples(calm_measurements(), st.sampled_from((0.0, 0.1, 1.0))), min_size=1, max_size=3
+) | st.lists(st.tuples(any_measurements(), TIMES), min_size=1, max_size=5)
 
 
 def steps(
@@ -149,7 +202,7 @@ def steady(measurement: Measurement, bms: BmsLimits, parameters: ChargeParameter
     return step(RAMP_ENDED, measurement, bms, parameters, 0.0).limits
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(sequence=SEQUENCES, bms=good_bms() | odd_bms(), parameters=ANY_PARAMETERS)
 def test_every_output_is_finite_fits_its_field_and_names_its_reason(
     sequence: list[tuple[Measurement, float]], bms: BmsLimits, parameters: ChargeParameters
@@ -174,7 +227,7 @@ def test_every_output_is_finite_fits_its_field_and_names_its_reason(
         assert from_bytes(to_bytes(result.state, kernel_boot_id="", boottime_ns=0)) is not None
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(sequence=SEQUENCES, bms=good_bms(), parameters=ANY_PARAMETERS)
 def test_limits_stay_within_the_cut_offs_of_the_bms_and_over_the_floor(
     sequence: list[tuple[Measurement, float]], bms: BmsLimits, parameters: ChargeParameters
@@ -199,7 +252,10 @@ def test_limits_stay_within_the_cut_offs_of_the_bms_and_over_the_floor(
 def test_faults_and_extremes_close_their_limit_in_the_same_step(
     sequence: list[tuple[Measurement, float]], bms: BmsLimits, measurement: Measurement
 ) -> None:
-    limits = step(reached(sequence, bms), measurement, bms, PARAMETERS, 0.1).limits
+    state = reached(sequence, bms)
+    # The board's own sensor does not count once probes were there: their last values do.
+    assume(not any(probe.number for probe in state.probes) or measurement.temperatures_c[0][0])
+    limits = step(state, measurement, bms, PARAMETERS, 0.1).limits
     in_fault = measurement.status == "fault"
     causes = {number for number in measurement.event_ids if 0x01 <= number <= 0x30}
     if in_fault and (not causes or causes - {0x02, 0x03}):
@@ -219,7 +275,7 @@ def test_faults_and_extremes_close_their_limit_in_the_same_step(
         assert limits.discharge_current_a == 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     bms=good_bms(),
     measurement=plain_measurements(),
