@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Final
@@ -30,6 +31,7 @@ _STEP_S: Final = 1.0
 _USAGE_S: Final = 2.0
 _HEARD_S: Final = 2.0
 """The bus works when our own heartbeat came back no longer ago than this."""
+_RESTART_SAID_EACH_S: Final = 60.0
 _RESTARTS_FILE: Final = "restarts.json"
 
 
@@ -54,6 +56,7 @@ class HealthService:
         self._outage = Outage()
         self._restarts_file = context.paths.run_file(_RESTARTS_FILE)
         self._restarts = unpacked(read_bytes(self._restarts_file))
+        self._restart_said_s: dict[str, float] = {}
         self._http_text = "not listening yet"
         self._supervision = Supervision(
             context.paths.supervisor_socket,
@@ -121,8 +124,7 @@ class HealthService:
         before = packed(self._restarts)
         pids = {name: program.pid for name, program in (answer.programs or {}).items()}
         for name in self._restarts.note(answer.pid, pids):
-            text = f"{name} was started again, its pid is now {pids[name]}"
-            self._say("process_restarted", text, "warning")
+            self._say_restarted(name, pids[name])
         after = packed(self._restarts)
         if after == before:
             return
@@ -131,6 +133,16 @@ class HealthService:
         except OSError as error:
             text = f"{self._restarts_file}: {error.strerror}"
             self._context.log.warning("counts of restarts not stored", extra=fields(error=text))
+
+    def _say_restarted(self, name: str, pid: int) -> None:
+        """At most once a minute for each program: one that fails at once would fill every log."""
+        now_s = self._now_s()
+        if now_s - self._restart_said_s.get(name, -math.inf) < _RESTART_SAID_EACH_S:
+            return
+        self._restart_said_s[name] = now_s
+        count = self._restarts.counts[name]
+        text = f"{name} was started again (number {count}), its pid is now {pid}"
+        self._say("process_restarted", text, "warning")
 
     def _step(self) -> None:
         self._say_again()

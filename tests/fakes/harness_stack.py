@@ -29,7 +29,7 @@ from tinybms_runtime.processes import NAMES
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "supervisord.conf"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
 ROOT_TOPIC = "victron/tinybms"
 

@@ -44,7 +44,7 @@ class Demo:
 
     def wait_for_data(self) -> None:
         try:
-            wait_until(self.shows_data, 30, "data on CAN and MQTT")
+            wait_until(self.shows_data, 60, "data on CAN and MQTT")
         except AssertionError as error:
             self.process.terminate()
             self.process.wait(40)
@@ -77,11 +77,18 @@ def test_a_long_path_is_no_hindrance_and_the_short_folder_is_removed(run_dir: Pa
     short = run_dir / "short"
     for each in (folder, short):
         each.mkdir()
-    demo = Demo(folder, "--seconds", "15", tmp=short)
-    assert demo.process.wait(60) == 0, demo.text()
-    assert demo.shows_data()
+    demo = Demo(folder, tmp=short)
+    demo.wait_for_data()
+    assert len(names_in(short)) == 1
+    assert demo.end(signal.SIGTERM) == 0
     assert names_in(short) == set()
     assert names_in(folder) == {"output", ".demo"}
+
+
+def test_it_can_end_by_itself_and_tells_when_nothing_arrived(run_dir: Path) -> None:
+    demo = Demo(run_dir, "--seconds", "0.1")
+    assert demo.process.wait(40) == 1
+    assert "no data arrived" in demo.text()
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(run_dir: Path) -> None:

@@ -12,6 +12,8 @@ from harness_sim import wait_until
 from harness_stack import Stack, now_s
 from tinybms_runtime.processes import NAMES
 
+pytestmark = pytest.mark.timeout(180)
+
 LONGEST_GAP_S = 2.0
 TAKEOVER_GAP_S = 3.0
 LIMITS = 0x351
@@ -24,7 +26,6 @@ def stack(run_dir: Path) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.mark.timeout(120)
 def test_sigkill_of_each_process_disturbs_no_other(stack: Stack) -> None:
     for name in NAMES:
         others = {other: pid for other, pid in stack.pids().items() if other != name}
