@@ -16,6 +16,7 @@ SHELLS = {
     "counterfile",
     "ports",
     "publisher",
+    "ringfile",
     "service",
 }
 FORBIDDEN = {"logging", "os", "pathlib", "serial", "socket", "threading", "time", "zmq"}
