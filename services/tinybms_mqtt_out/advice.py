@@ -21,14 +21,5 @@ def start_warnings(config: Mqtt) -> Iterator[str]:
             yield f"mqtt.deadband.{suffix}: there is no such value topic"
         elif topics[suffix].critical:
             yield f"mqtt.deadband.{suffix}: has no effect, critical values have fixed dead bands"
-    idle = [
-        name
-        for name, asked in (
-            ("discovery", config.discovery),
-            ("venus", config.venus),
-            ("commands", config.commands),
-        )
-        if asked
-    ]
-    if idle:
-        yield f"no effect yet in this release: {', '.join(f'mqtt.{name}' for name in idle)}"
+    if config.commands:
+        yield "no effect yet in this release: mqtt.commands"

@@ -13,7 +13,6 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -24,6 +23,15 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tinybms_config.model import Mqtt
+from tinybms_mqtt_out.events import (
+    Accepted,
+    Acknowledged,
+    Event,
+    Failed,
+    Opened,
+    Received,
+    SubscriptionRefused,
+)
 from tinybms_mqtt_out.publication import Kind, Publication
 from tinybms_mqtt_out.session import Failure
 from tinybms_mqtt_out.transport import ConnectError, Will, connect, tcp_socket
@@ -31,6 +39,9 @@ from tinybms_runtime.loop import Loop
 
 TELEMETRY_EXPIRY_S: Final = 60
 """MQTT 5: a broker or bridge drops measured values that could not be handed on for so long."""
+
+LONGEST_INCOMING_BYTES: Final = 256 * 1024
+"""Longer messages are none of those we ask for."""
 
 _CONNECT_MAY_HELP: Final = frozenset(
     {"Server unavailable", "Server busy", "Connection rate exceeded"}
@@ -42,34 +53,6 @@ _new_properties: Final[Callable[[int], Properties]] = Properties
 """paho leaves the constructor without types."""
 
 _PAHO_ERRORS: Final = (OSError, ValueError, RuntimeError, struct.error, MQTTException)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The connect request is out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The broker accepted us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The connection is gone or was not made."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The broker answered for a message; `failure` when it refused it."""
-
-    token: int
-    failure: Failure | None
-
-
-Event = Opened | Accepted | Failed | Acknowledged
 
 
 class Client:
@@ -89,6 +72,7 @@ class Client:
         self._events: deque[Event] = deque()
         self._reporting = False
         self._tokens: dict[int, int] = {}
+        self._subscribing: dict[int, tuple[str, ...]] = {}
 
     def open(self) -> None:
         """Begin to connect in a helper thread; the outcome is reported."""
@@ -119,6 +103,20 @@ class Client:
             self._note_failure(Failure(code=int(info.rc), text=paho.error_string(info.rc)))
         self._settle()
 
+    def subscribe(self, filters: tuple[str, ...]) -> None:
+        """Ask for the messages that match `filters`; they are reported."""
+        client = self._client
+        if client is None or not filters:
+            return
+        try:
+            result, mid = client.subscribe([(one, 1) for one in filters])
+        except _PAHO_ERRORS as error:
+            self._fail(error)
+            return
+        if result == paho.MQTT_ERR_SUCCESS and mid is not None:
+            self._subscribing[mid] = filters
+        self._settle()
+
     def keep_alive(self) -> None:
         """Let paho ping the broker; to be called about once a second."""
         if self._client is not None:
@@ -130,6 +128,7 @@ class Client:
         client, self._client = self._client, None
         self._unwatch()
         self._tokens.clear()
+        self._subscribing.clear()
         self._events.clear()
         if client is None:
             return
@@ -160,6 +159,8 @@ class Client:
         outcome.on_connect = self._on_connect
         outcome.on_disconnect = self._on_disconnect
         outcome.on_publish = self._on_publish
+        outcome.on_message = self._on_message
+        outcome.on_subscribe = self._on_subscribe
         self._client = outcome
         self._events.append(Opened())
         self._settle()
@@ -210,6 +211,30 @@ class Client:
             text = f"the broker refuses a message: {str(reason).lower()}"
             failure = Failure(code=reason.value, text=text)
         self._events.append(Acknowledged(token, failure))
+
+    def _on_message(
+        self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage
+    ) -> None:
+        if len(message.payload) <= LONGEST_INCOMING_BYTES:
+            self._events.append(Received(message.topic, bytes(message.payload), message.retain))
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        filters = self._subscribing.pop(mid, ())
+        refused = [
+            (topic, str(reason).lower())
+            for topic, reason in zip(filters, reasons, strict=False)
+            if reason.is_failure
+        ]
+        if refused:
+            topics = tuple(topic for topic, _reason in refused)
+            self._events.append(SubscriptionRefused(topics, refused[0][1]))
 
     def _note_failure(self, failure: Failure) -> None:
         """Only the first failure of a connection says why; what follows is its echo."""
@@ -287,6 +312,7 @@ def _pending(client: paho.Client) -> bool:
 def _drop(client: paho.Client) -> None:
     """Close the socket at once; what was not yet on the wire is thrown away."""
     client.on_connect = client.on_disconnect = client.on_publish = None
+    client.on_message = client.on_subscribe = None
     connection = tcp_socket(client)
     if connection is not None:
         with contextlib.suppress(OSError):

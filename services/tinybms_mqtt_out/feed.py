@@ -114,6 +114,11 @@ class Feed:
             self._send(self.values.known_registers(boottime_ns / 1e9))
         self.tick(boottime_ns)
 
+    def fresh_snapshot(self, boottime_ns: int) -> Snapshot | None:
+        """What the battery says now, None unless its data are fresh."""
+        fresh = self.aged(boottime_ns).data_state == "fresh"
+        return self._snapshot(boottime_ns) if fresh else None
+
     def _begin_cycle(self, boottime_ns: int) -> None:
         sample = self._sample()
         if sample is None or self._cycle == (self._latest.boot, sample.seq):

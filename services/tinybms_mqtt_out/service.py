@@ -22,12 +22,16 @@ from tinybms_messages.topics import (
 )
 from tinybms_mqtt_out import statuses
 from tinybms_mqtt_out.advice import start_warnings
+from tinybms_mqtt_out.announcing import Announcing
+from tinybms_mqtt_out.discovery import Discovery
+from tinybms_mqtt_out.events import Received
 from tinybms_mqtt_out.feed import Feed
 from tinybms_mqtt_out.manifest import manifest
 from tinybms_mqtt_out.publication import Publication
 from tinybms_mqtt_out.root import root_topic
 from tinybms_mqtt_out.uplink import Uplink
 from tinybms_mqtt_out.values import Values, qos_of
+from tinybms_mqtt_out.venus import PERIOD_S, venus_message, venus_wanted
 from tinybms_runtime.loop import Timer
 from tinybms_runtime.runner import Service, ServiceContext
 
@@ -77,6 +81,8 @@ class MqttOut:
             will=statuses.connected(self._root, alive=False),
             on_announce=self._announce,
             on_full_set=self._full_set,
+            on_received=self._on_received,
+            on_lost=self._on_lost,
         )
         self._feed = Feed(
             values=Values(config.mqtt, self._root),
@@ -84,8 +90,12 @@ class MqttOut:
             kernel_boot_id=context.clock.kernel_boot_id,
             offer=self._uplink.offer,
         )
-        self._document = statuses.StatusDocument(
-            self._root, version=metadata.version("tinybms-gateway")
+        version = metadata.version("tinybms-gateway")
+        self._document = statuses.StatusDocument(self._root, version=version)
+        self._announcing = (
+            Announcing(context, Discovery(config, self._root, version=version))
+            if config.mqtt.discovery
+            else None
         )
         self._can: CanStatus | None = None
         self._can_boottime_ns = 0
@@ -108,6 +118,8 @@ class MqttOut:
         loop.every(period_s, self._heartbeat, first_s=period_s)
         loop.every(TICK_S, self._tick, first_s=TICK_S)
         loop.every(SECOND_S, self._each_second)
+        if venus_wanted(self._context.config):
+            loop.every(PERIOD_S, self._tell_venus)
         self._uplink.start()
 
     def stop(self) -> None:
@@ -152,6 +164,7 @@ class MqttOut:
         self._uplink.tick()
         self._feed.tick(self._now_ns())
         self._tell_of_data()
+        self._announce_battery()
 
     def _each_second(self) -> None:
         self._uplink.keep_alive()
@@ -168,11 +181,50 @@ class MqttOut:
         """Birth first, then everything that is retained: the broker may have lost it."""
         self._uplink.offer(statuses.connected(self._root, alive=True))
         self._said.clear()
+        if self._announcing is not None:
+            self._uplink.subscribe(self._announcing.connected())
+            self._announce_battery()
         self._document.force()
         self._offer_manifest()
         self._tell_of_data()
         self._tell_of_keepalive()
         self._tell_status(self._uplink.status())
+
+    def _announce_battery(self) -> None:
+        """Send the discovery messages that are due."""
+        announcing = self._announcing
+        if announcing is None:
+            return
+        newest = self._feed.newest
+        if newest is not None:
+            announcing.battery_is(newest.identity, self._feed.values.cell_count)
+        step = announcing.tick() if self._uplink.online else None
+        if step is None:
+            return
+        for publication in step.publications:
+            self._uplink.offer(publication)
+        if step.full_set:
+            self._said.clear()
+            self._tell_of_data()
+            self._tell_of_keepalive()
+            self._full_set()
+
+    def _on_received(self, message: Received) -> None:
+        if self._announcing is not None:
+            self._announcing.received(message)
+
+    def _on_lost(self) -> None:
+        if self._announcing is not None:
+            self._announcing.disconnected()
+
+    def _tell_venus(self) -> None:
+        snapshot = self._feed.fresh_snapshot(self._now_ns()) if self._uplink.online else None
+        if snapshot is None:
+            return
+        cycles = self._feed.values.register_value("full_charge_count")
+        message = venus_message(self._root, snapshot, cycles=cycles)
+        if message is not None:
+            self._uplink.offer(message)
 
     def _full_set(self) -> None:
         self._feed.full_set(self._now_ns())

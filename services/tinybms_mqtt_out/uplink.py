@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tinybms_messages.status import MqttStatus
-from tinybms_mqtt_out.client import Accepted, Acknowledged, Client, Event, Failed, Opened
+from tinybms_mqtt_out.client import Client
+from tinybms_mqtt_out.events import (
+    Accepted,
+    Acknowledged,
+    Event,
+    Failed,
+    Opened,
+    Received,
+    SubscriptionRefused,
+)
 from tinybms_mqtt_out.publication import Publication
 from tinybms_mqtt_out.session import (
     DRAIN_TIMEOUT_S,
@@ -33,7 +42,11 @@ STOP_MARGIN_S: Final = 0.5
 
 
 class Uplink:
-    """The way to the MQTT broker. `on_announce` and `on_full_set` are asked for messages."""
+    """The way to the MQTT broker.
+
+    `on_announce` and `on_full_set` are asked for messages, `on_received` gets those that come in,
+    `on_lost` is told when a connection that stood is gone.
+    """
 
     def __init__(
         self,
@@ -42,11 +55,15 @@ class Uplink:
         will: Publication,
         on_announce: Callable[[], None],
         on_full_set: Callable[[], None],
+        on_received: Callable[[Received], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._context = context
         self._farewell = will
         self._on_announce = on_announce
         self._on_full_set = on_full_set
+        self._on_received = on_received
+        self._on_lost = on_lost
         self._session = Session(backoff=Backoff(FIRST_RETRY_S, RETRY_CEILING_S))
         self._outage = Outage()
         self._connected_since_wall_ns: int | None = None
@@ -69,6 +86,10 @@ class Uplink:
     def offer(self, publication: Publication) -> None:
         """Publish if and when the way is free."""
         self._do(self._session.offer(publication, self._now_s()))
+
+    def subscribe(self, filters: tuple[str, ...]) -> None:
+        """Ask the broker for messages; a subscription ends with its connection."""
+        self._client.subscribe(filters)
 
     def tick(self) -> None:
         """Look at the deadlines of the session."""
@@ -119,6 +140,11 @@ class Uplink:
                 self._do(self._session.failed_with(failure, now_s))
             case Acknowledged(token, failure):
                 self._do(self._session.acknowledged(token, now_s, failure))
+            case Received():
+                self._on_received(event)
+            case SubscriptionRefused(topics, reason):
+                text = f"the MQTT broker does not let us hear {', '.join(topics)}: {reason}"
+                self._context.event("mqtt_subscription_refused", text, "warning")
 
     def _do(self, actions: Actions | Iterable[Action]) -> None:
         for action in actions:
@@ -141,6 +167,8 @@ class Uplink:
         """One line for an outage, and one more only when it turns out to be a lasting one."""
         was_online = self._connected_since_wall_ns is not None
         self._connected_since_wall_ns = None
+        if was_online:
+            self._on_lost()
         first = not self._outage.active
         news = self._outage.begin(self._now_s(), failure.text)
         if first or (news and failure.lasting):

@@ -91,6 +91,11 @@ class Values:
         self._arrange(cell_count)
         return True
 
+    def register_value(self, key: str) -> Value:
+        """Newest value of a register that feeds a topic by itself, None while it is not known."""
+        known = self._known.get(key)
+        return None if known is None else known.value.value
+
     def force_all(self) -> None:
         """Let the next value of every topic through."""
         for channel in self._channels.values():

@@ -94,6 +94,12 @@ def _root_topic(config: Config) -> Iterator[Problem]:
 
 def _mqtt(config: Config) -> Iterator[Problem]:
     mqtt = config.mqtt
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", mqtt.discovery_prefix):
+        yield Problem(
+            key="mqtt.discovery_prefix",
+            value=repr(mqtt.discovery_prefix),
+            allowed="levels of letters, digits, _ and -, joined by /, as set in Home Assistant",
+        )
     labels = mqtt.host.rstrip(".").split(".")
     if not all(0 < len(label) <= 63 for label in labels) and ":" not in mqtt.host:
         yield Problem(key="mqtt.host", value=repr(mqtt.host), allowed="a host name or an address")

@@ -71,6 +71,15 @@ class MqttTls(Section, frozen=True, kw_only=True):
     key_file: str | None = None
     server_name: str | None = None
     verify: bool = True
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
+class MqttGroups(Section, frozen=True, kw_only=True):
+    """[mqtt.groups]: which groups of topics are published and announced."""
+
+    cells: bool = True
+    statistics: bool = True
+    settings: bool = True
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
@@ -89,12 +98,15 @@ class Mqtt(Section, frozen=True, kw_only=True):
     legacy_topics: bool = False
     discovery: bool = True
     discovery_prefix: Annotated[str, Meta(min_length=1, max_length=100)] = "homeassistant"
+    discovery_form: Literal["device", "entities"] = "device"
+    discovery_name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     venus: bool | None = None
     commands: bool = False
     max_silence_s: Annotated[float, Meta(ge=1, le=300)] = 10.0
     max_rate_hz: Annotated[float, Meta(ge=0.1, le=10)] = 5.0
     qos: dict[str, QosLevel] = {}
     deadband: dict[str, Annotated[float, Meta(ge=0)]] = {}
+    groups: MqttGroups = MqttGroups()
     tls: MqttTls = MqttTls()
 
 

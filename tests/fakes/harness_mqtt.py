@@ -22,13 +22,13 @@ from tinybms_messages.topics import LIVE_DATA, MQTT_REGISTER_VALUE, MQTT_STATUS
 from tinybms_runtime.clock import SystemClock
 
 ROOT = "victron/tinybms"
-WAIT_S = 15.0
+WAIT_S = 30.0
 CYCLE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One message as mosquitto_sub printed it; `topic` without the root."""
+    """One message as mosquitto_sub printed it; `topic` is below that of the listener."""
 
     qos: int
     retained: bool
@@ -47,10 +47,11 @@ def _refuse(word: str) -> None:
 
 
 class Listener:
-    """mosquitto_sub on everything, from its start on."""
+    """mosquitto_sub on everything, from its start on; keeps what is below `under`."""
 
-    def __init__(self, broker: Mosquitto, file: Path) -> None:
+    def __init__(self, broker: Mosquitto, file: Path, *, under: str = ROOT) -> None:
         self._file = file
+        self._under = f"{under}/"
         self._read_bytes = 0
         self._messages: list[Arrived] = []
         with file.open("wb") as output:
@@ -85,8 +86,8 @@ class Listener:
         self._read_bytes += len(whole)
         for line in whole.decode().splitlines():
             words = line.split(" ", 3)
-            if len(words) == 4 and words[2].startswith(ROOT):
-                topic = words[2].removeprefix(f"{ROOT}/")
+            if len(words) == 4 and words[2].startswith(self._under):
+                topic = words[2].removeprefix(self._under)
                 self._messages.append(Arrived(int(words[0]), words[1] == "1", topic, words[3]))
         return self._messages
 
@@ -109,9 +110,16 @@ class MqttStack:
         mqtt: Mapping[str, object] | None = None,
         *,
         can_enabled: bool = False,
+        ageing: Mapping[str, object] | None = None,
     ) -> None:
-        section = {"host": LOOPBACK, "port": port, **(mqtt or {})}
-        self.gateway = GatewayFolder(folder, {"mqtt": section, "can": {"enabled": can_enabled}})
+        self.gateway = GatewayFolder(
+            folder,
+            {
+                "mqtt": {"host": LOOPBACK, "port": port, **(mqtt or {})},
+                "can": {"enabled": can_enabled},
+                "ageing": ageing or {},
+            },
+        )
         self.clock = SystemClock(trust_clock=True)
         self.gateway.start("broker")
         self.probe = BusProbe(self.gateway.paths, source="acquisition")
@@ -170,7 +178,7 @@ class MqttStack:
         """Publish a cycle ten times a second until `done()`."""
         deadline = time.monotonic() + timeout_s
         while not done():
-            assert time.monotonic() < deadline, "not within the time"
+            assert time.monotonic() < deadline, self._not_in_time()
             self.cycle(**sample)
             self.probe.wait_for(done, CYCLE_S)
 
@@ -183,7 +191,7 @@ class MqttStack:
 
     def wait_until(self, done: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
         """Wait without publishing anything."""
-        assert self.probe.wait_for(done, timeout_s), "not within the time"
+        assert self.probe.wait_for(done, timeout_s), self._not_in_time()
 
     def status(self) -> MqttStatus | None:
         """The newest MQTT_STATUS."""
@@ -194,3 +202,7 @@ class MqttStack:
         """Whether mqtt_out says that it is connected."""
         status = self.status()
         return status is not None and status.connected
+
+    def _not_in_time(self) -> str:
+        logs = {name: self.gateway.log(name).read_text() for name in ("broker", "mqtt_out")}
+        return f"not within the time; {self.status()}; {logs}"
