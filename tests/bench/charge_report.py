@@ -13,8 +13,8 @@ This plant gives the same within 15 % or 10 mV. What differs, and why:
   0.9 h here too.
 * YamBMS Auto reaches float in less than 1 h on S2 and S3 (elsewhere 2.1 and 1.8 h): its own limits
   make the current 0, which it takes for the end of the charge at a SoC of 98 %.
-  The random batteries count a float only once CVL is down at the float voltage, which thieryfr's
-  state of that name (3.64 V per cell) never is.
+  The random batteries count a float only once CVL has been at the float voltage for a minute,
+  which thieryfr's state of that name (3.64 V per cell) never is.
 * Reversals of thieryfr (about 120 per h instead of 130) and diyBMS (1 to 8 instead of 0.5) come
   from the noise of the cell readings, which is not known for the other plant.
 """

@@ -48,11 +48,13 @@ class Bms:
         soc_pct: float,
         balance_a: float = 0.15,
         gain_error: float = 0.0,
+        offset_a: float = 0.0,
         switch_acts: bool = True,
         always_balances: bool = False,
     ) -> None:
         self._reg = registers
         self._gain = (1.0 + gain_error) * 100.0 / (registers.capacity_ah * 3600.0)
+        self._offset_a = offset_a
         self._switch_acts = switch_acts
         self._always_balances = always_balances
         high_power = registers.high_power
@@ -82,7 +84,9 @@ class Bms:
         charger_present: bool = True,
     ) -> None:
         """Take in one reading of the cells, and the current that flowed for `dt_s`."""
-        shown_a = current_a if abs(current_a) >= self._idle_below_a else 0.0
+        shown_a = current_a + self._offset_a
+        if abs(shown_a) < self._idle_below_a:
+            shown_a = 0.0
         self.shown_current_a = shown_a
         self.soc_pct = min(max(self.soc_pct + shown_a * self._gain * dt_s, 0.0), 100.0)
         high_v, low_v = max(cells_v), min(cells_v)

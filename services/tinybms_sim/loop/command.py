@@ -26,6 +26,7 @@ _SHOWN: Final = (
     ("soc_spread_pct", "spread of SoC at the end", "%"),
     ("pack_over_cvl_v", "most by which the pack was over CVL", "V"),
     ("frames_changed_h", "changes of the limits", "per h"),
+    ("switch_open_s", "time with the BMS's switch open", "s"),
     ("ac_off_s", "time without AC output", "s"),
 )
 

@@ -18,7 +18,8 @@ SMALL_STEP_V_PER_CELL: Final = 0.010
 CURRENT_STEP_A: Final = 5.0
 CCL_STEP_SHARE: Final = 0.2
 REST_MARGIN_V: Final = 0.01
-"""A float counts as rest (`rest_h`) once CVL is no more than this over the float voltage."""
+REST_S: Final = 60.0
+"""A float counts as rest (`rest_h`) once CVL has been at the float voltage for this time."""
 FULL_STATES: Final = frozenset({"float_descent", "float"})
 
 
@@ -85,6 +86,7 @@ class Meter:
         self._float_s: float | None = None
         self._float_soc_pct: float | None = None
         self._float_low_soc_pct: float | None = None
+        self._resting_s = 0.0
         self._rest_s: float | None = None
         self._rest_soc_pct: float | None = None
         self._rest_below_v = (site.float_v + REST_MARGIN_V) * site.cells
@@ -156,6 +158,8 @@ class Meter:
             self._ccl_zero_s += dt_s
         if dcl_a <= 0.0:
             self._dcl_zero_s += dt_s
+        if self._rest_s is None:
+            self._watch_rest(dt_s, cvl_v, pack)
         self._small_turns.add(cvl_v)
         self._large_turns.add(cvl_v)
         before = self._command
@@ -171,7 +175,11 @@ class Meter:
             if dcl_a <= 0.0 < before[2]:
                 self._dcl_zero_open_v = max(self._dcl_zero_open_v or 0.0, pack.lowest_open_v())
         self._command = command
-        if self._rest_s is None and self._state == "float" and cvl_v <= self._rest_below_v:
+
+    def _watch_rest(self, dt_s: float, cvl_v: float, pack: Pack) -> None:
+        resting = self._state == "float" and cvl_v <= self._rest_below_v
+        self._resting_s = self._resting_s + dt_s if resting else 0.0
+        if self._resting_s >= REST_S:
             soc = pack.soc_pct()
             self._rest_s = self._time_s
             self._rest_soc_pct = sum(soc) / len(soc)

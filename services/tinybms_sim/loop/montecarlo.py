@@ -27,8 +27,9 @@ def random_scenario(seed: int) -> Scenario:
     feed_in = rng.random() < 0.5
     odd_cell = rng.randrange(cells)
     odd_pct = rng.choice(ODD_CELLS_PCT)
-    sun_peak_a = charge_a * rng.uniform(1.0, 1.6)
-    load_peak_a = sun_peak_a * rng.uniform(0.2, 0.6)
+    load_peak_a = charge_a * rng.uniform(0.2, 0.6)
+    # So that the battery gets its rate, and no more where CCL is not looked at.
+    sun_peak_a = charge_a + LOW_SHARE * load_peak_a
     return Scenario(
         name="S10",
         title=(

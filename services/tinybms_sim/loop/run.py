@@ -1,16 +1,16 @@
 """One run: pack, BMS, chargers and a controller, step by step in simulated time."""
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinybms_sim.loop.bms_behaviour import Bms
+from tinybms_sim.loop.link import Link, within
 from tinybms_sim.loop.metrics import Meter, Metrics
 from tinybms_sim.loop.pack import Pack
 from tinybms_sim.loop.scenario import Criterion, Glitch, Scenario
 from tinybms_sim.loop.scenarios import scenario_for
 from tinybms_sim.loop.victron import Victron
-from tinybms_sim.loop.view import Command, Controller, ControllerFactory, View
+from tinybms_sim.loop.view import Command, ControllerFactory, View
 from tinybms_sim.loop.watches import DischargeWatch, StaleWatch, SyncWatch
 
 
@@ -125,6 +125,7 @@ class _Loop:
             soc_pct=min(start_pct + spec.soc_error_pct, 100.0),
             balance_a=spec.balance_a,
             gain_error=spec.gain_error,
+            offset_a=spec.offset_a,
             switch_acts=spec.switch_acts if switch_acts is None else switch_acts,
             always_balances=spec.always_balances,
         )
@@ -135,7 +136,7 @@ class _Loop:
         self._full_due_s = scenario.happenings.full_at_s
         self._glitches = scenario.happenings.glitches
         self._view = View(cell_voltages_v=pack.measured_v())
-        self._link = _Link(scenario, make_controller(scenario.site, scenario.registers))
+        self._link = Link(scenario, make_controller(scenario.site, scenario.registers))
         self._meter = Meter(scenario.site, scenario.registers)
         self._stale = StaleWatch()
         self._discharge = DischargeWatch(scenario.site)
@@ -223,7 +224,7 @@ class _Loop:
         if noise_c:
             celsius += self._rng.uniform(-noise_c, noise_c)
         if self._scenario.happenings.opened:
-            bms.forced_open = _within(self._scenario.happenings.opened, time_s) is not None
+            bms.forced_open = within(self._scenario.happenings.opened, time_s) is not None
         bms.step(cells_v, current_a, celsius, dt_s, charger_present=surplus_a > 0.0)
         view.time_s = time_s
         view.cell_voltages_v = cells_v
@@ -237,70 +238,6 @@ class _Loop:
         for glitch in self._glitches:
             if glitch.at_s <= time_s < glitch.at_s + glitch.readings * dt_s:
                 _spoil(view, glitch)
-
-
-class _Link:
-    """The gateway between BMS and GX: data may be missing, and its process may restart."""
-
-    def __init__(self, scenario: Scenario, controller: Controller) -> None:
-        happenings = scenario.happenings
-        self._controller = controller
-        self._loss = happenings.data_loss
-        self._restarts = happenings.restarts
-        self._smooth = not (self._loss or self._restarts)
-        self._missing: Callable[[float], Command | None] | None = getattr(
-            controller, "missing", None
-        )
-        self._restart: Callable[[float], None] | None = getattr(controller, "restart", None)
-        self._take_soc: Callable[[], float | None] | None = getattr(
-            controller, "take_soc_write", None
-        )
-        self._last: Command | None = None
-        self._away = False
-        self.age_s = 0.0
-        self.soc_write_pct: float | None = None
-        controller.reset()
-
-    @property
-    def state(self) -> str:
-        """The controller's word for its state."""
-        return self._controller.state
-
-    def command(self, view: View, time_s: float, dt_s: float) -> Command | None:
-        """Limits that go out now, or None when no frame does."""
-        if self._smooth:
-            command = self._controller.step(view, dt_s)
-        else:
-            command = self._rough(view, time_s, dt_s)
-        self.soc_write_pct = self._take_soc() if self._take_soc is not None else None
-        return command
-
-    def _rough(self, view: View, time_s: float, dt_s: float) -> Command | None:
-        away = _within(self._restarts, time_s)
-        if away is not None:
-            self._away = True
-            self.age_s += dt_s
-            return None
-        if self._away:
-            self._away = False
-            if self._restart is None:
-                self._controller.reset()
-            else:
-                self._restart(self.age_s)
-        if _within(self._loss, time_s) is not None:
-            self.age_s += dt_s
-            return self._last if self._missing is None else self._missing(self.age_s)
-        since_s, self.age_s = self.age_s + dt_s, 0.0
-        self._last = self._controller.step(view, since_s)
-        return self._last
-
-
-def _within(spans: tuple[tuple[float, float], ...], time_s: float) -> tuple[float, float] | None:
-    """The span (start, duration) that `time_s` lies in."""
-    for span in spans:
-        if span[0] <= time_s < span[0] + span[1]:
-            return span
-    return None
 
 
 def _spoil(view: View, glitch: Glitch) -> None:

@@ -17,6 +17,8 @@ class BmsSpec:
     balance_a: float = 0.15
     """Board v2.2; v2.1 bleeds 0.3 A."""
     gain_error: float = 0.005
+    offset_a: float = 0.0
+    """What the current sensor shows too much."""
     soc_error_pct: float = 0.0
     """Counted minus true state of charge at the start."""
     switch_acts: bool = True

@@ -14,6 +14,7 @@ from tinybms_sim.loop.pack import PackSpec
 from tinybms_sim.loop.profiles import Days, Line, Square, Steady, Steps
 from tinybms_sim.loop.registers import BmsRegisters
 from tinybms_sim.loop.scenario import (
+    BmsSpec,
     Criterion,
     Glitch,
     Happenings,
@@ -35,10 +36,11 @@ _NMC = BmsRegisters(
     under_voltage_v=2.70,
 )
 
-_NO_TRIP = (
+_BELOW_CUT_OFFS = (
     Criterion(metric="crossings_300", most=0.0),
     Criterion(metric="crossings_315", most=0.0),
 )
+_NO_TRIP = (*_BELOW_CUT_OFFS, Criterion(metric="switch_open_s", most=0.0))
 _NO_TURN = Criterion(metric="cvl_reversals_h", most=0.0)
 
 
@@ -91,6 +93,16 @@ _TABLE: Final = (
         criteria=(_over(20.0), Criterion(metric="made_reversals_h", most=6.0)),
     ),
     Scenario(
+        name="S5b",
+        title="island: a load of 80 A goes on and off each 10 min, sun 100 A",
+        pack=_RUNNER_1,
+        site=Site(max_charge_a=100.0),
+        victron=VictronSpec(grid=False),
+        sun_a=Steady(100.0),
+        load_a=Square(high=80.0, low=5.0, half_s=600.0),
+        criteria=(_over(20.0), *_NO_TRIP, Criterion(metric="ac_off_s", most=0.0)),
+    ),
+    Scenario(
         name="S6",
         title="feed-in up to 90 A, 117 A of sun, one cell 1 % ahead",
         pack=_RUNNER_1,
@@ -128,6 +140,13 @@ _TABLE: Final = (
         pack=_RUNNER_1,
         victron=VictronSpec(charger_error_v=-0.2),
         criteria=(_over(30.0), _float(8.0)),
+    ),
+    Scenario(
+        name="S8c",
+        title="chargers that follow 45 s late",
+        pack=_RUNNER_1,
+        victron=VictronSpec(late_s=45.0),
+        criteria=(_over(30.0), *_NO_TRIP),
     ),
     Scenario(
         name="S9",
@@ -180,6 +199,13 @@ _TABLE: Final = (
         ),
     ),
     Scenario(
+        name="S13b",
+        title="one frame of ten never reaches the GX",
+        pack=_RUNNER_1,
+        victron=VictronSpec(frame_loss=0.1),
+        criteria=(_over(15.0), *_NO_TRIP),
+    ),
+    Scenario(
         name="S14",
         title="temperature from -5 over 15 to 52 degC, give or take 0.5 degC",
         hours=3.0,
@@ -214,10 +240,11 @@ _TABLE: Final = (
     ),
     Scenario(
         name="S16",
-        title="thirty days of sun and night, the BMS counts 0.5 % too much",
+        title="thirty days of sun and night, the BMS counts 0.9 % less each day",
         hours=720.0,
         dt_s=5.0,
         pack=PackSpec(start_soc_pct=70.0, offsets_pct=((5, 1.0),), soc_spread_pct=0.1),
+        bms=BmsSpec(offset_a=-0.1),
         sun_a=Days(peak=60.0, weights=(1.0, 0.8, 0.3, 1.0, 0.9, 0.2, 1.0)),
         load_a=Days(peak=16.0, rise_h=0.0, set_h=24.0),
         criteria=(
@@ -240,7 +267,7 @@ _TABLE: Final = (
         hours=3.0,
         pack=replace(_RUNNER_1, start_soc_pct=95.0),
         happenings=Happenings(opened=((1500.0, 600.0),)),
-        criteria=(_over(15.0), *_NO_TRIP),
+        criteria=(_over(15.0), *_BELOW_CUT_OFFS),
     ),
     Scenario(
         name="S18",

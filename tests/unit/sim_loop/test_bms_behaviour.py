@@ -76,6 +76,16 @@ def test_state_of_charge_counts_what_flows_with_its_error() -> None:
     assert bms.soc_pct == pytest.approx(60.1)
 
 
+def test_the_offset_of_the_current_sensor_is_shown_and_counted_as_current() -> None:
+    bms = Bms(BmsRegisters(), soc_pct=50.0, offset_a=-0.1)
+    for _ in range(36_000):
+        bms.step(LEVEL, 10.0, WARM_C, 1.0)
+    assert bms.shown_current_a == pytest.approx(9.9)
+    assert bms.soc_pct == pytest.approx(50.0 + 99.0 / 2.8)
+    bms.step(LEVEL, 0.0, WARM_C, 1.0)
+    assert bms.shown_current_a == 0.0
+
+
 @pytest.mark.parametrize(
     ("cells_v", "current_a", "full"),
     [
