@@ -108,6 +108,14 @@ class StoreMachine(RuleBasedStateMachine):
             model.lease_ends_s[key_of(one.record)] = now_s + LEASE_S
         self.on_their_way += claimed
 
+    @rule(seconds=st.sampled_from([LEASE_S - 0.5, LEASE_S + 0.5]), limit=st.integers(1, 12))
+    def claim_again_later(self, seconds: float, limit: int) -> None:
+        """The same claimer, for chance alone seldom comes to it before a restart does."""
+        claimer = self.model.claimer or CLAIMERS[0]
+        self.claim(claimer=claimer, limit=limit)
+        self.clock.advance(seconds)
+        self.claim(claimer=claimer, limit=limit)
+
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         if not self.on_their_way:
