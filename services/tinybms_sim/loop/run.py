@@ -9,6 +9,7 @@ from tinybms_sim.loop.metrics import Meter, Metrics
 from tinybms_sim.loop.pack import Pack
 from tinybms_sim.loop.scenario import Criterion, Glitch, Scenario
 from tinybms_sim.loop.scenarios import scenario_for
+from tinybms_sim.loop.thermal import ThermalNode
 from tinybms_sim.loop.victron import Victron
 from tinybms_sim.loop.view import Command, ControllerFactory, View
 from tinybms_sim.loop.watches import DischargeWatch, StaleWatch, SyncWatch
@@ -133,6 +134,8 @@ class _Loop:
         self._rng = rng
         self._sun, self._load = scenario.sun_a.at, scenario.load_a.at
         self._temperature = scenario.temperature_c.at
+        thermal = scenario.thermal
+        self._node = None if thermal is None else ThermalNode(thermal, pack.resistance_ohm)
         self._full_due_s = scenario.happenings.full_at_s
         self._glitches = scenario.happenings.glitches
         self._view = View(cell_voltages_v=pack.measured_v())
@@ -220,6 +223,8 @@ class _Loop:
         bms, view = self._bms, self._view
         cells_v = self._pack.measured_v()
         celsius = self._temperature(time_s)
+        if self._node is not None:
+            celsius = self._node.step(current_a, celsius, dt_s)
         noise_c = self._scenario.temperature_noise_c
         if noise_c:
             celsius += self._rng.uniform(-noise_c, noise_c)

@@ -6,6 +6,7 @@ from typing import Final
 from tinybms_sim.loop.pack import PackSpec
 from tinybms_sim.loop.profiles import Profile, Steady
 from tinybms_sim.loop.registers import BmsRegisters
+from tinybms_sim.loop.thermal import ThermalSpec
 from tinybms_sim.loop.victron import VictronSpec
 from tinybms_sim.loop.view import Site
 
@@ -90,6 +91,8 @@ class Scenario:
     sun_a: Profile = _SUN
     load_a: Profile = _LOAD
     temperature_c: Profile = _WARM
+    """Of the pack, or with `thermal` of the air around it."""
+    thermal: ThermalSpec | None = None
     temperature_noise_c: float = 0.0
     happenings: Happenings = _NOTHING
     seed_restart: bool = False

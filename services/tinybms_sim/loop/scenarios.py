@@ -20,6 +20,7 @@ from tinybms_sim.loop.scenario import (
     Happenings,
     Scenario,
 )
+from tinybms_sim.loop.thermal import ThermalSpec
 from tinybms_sim.loop.victron import VictronSpec
 from tinybms_sim.loop.view import Site
 
@@ -216,6 +217,15 @@ _TABLE: Final = (
             Criterion(metric="ccl_toggles", most=1.0),
             Criterion(metric="ccl_reversals", most=1.0),
         ),
+    ),
+    Scenario(
+        name="S14b",
+        title="frosty morning: the pack at 3 degC, air from -8 to 12 degC, its own losses warm it",
+        hours=6.0,
+        pack=PackSpec(start_soc_pct=30.0),
+        temperature_c=Line(((0.0, -8.0), (21_600.0, 12.0))),
+        thermal=ThermalSpec(start_c=3.0),
+        criteria=(Criterion(metric="ccl_toggles", most=2.0),),
     ),
     Scenario(
         name="S15",
