@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,42 +126,34 @@ def test_register_values_wait_for_the_live_data_of_their_cycle(
     assert listener.of("stat_full_charge_count")[0].json["address"] == 112
 
 
-def test_limits_and_alarms_go_out_at_once_and_noise_does_not(
-    stack: MqttStack, listener: Listener
-) -> None:
+def test_limits_and_alarms_go_out_at_once(stack: MqttStack, listener: Listener) -> None:
     stack.start()
-    stack.feed_until(lambda: len(listener.of("charge_current_limit")) >= 1)
-    stack.feed(1.5)
-    told = len(listener.of("charge_current_limit"))
-    voltages = len(listener.of("battery_voltage"))
-    for cycle in range(10):
-        stack.feed(0.05, pack_voltage_v=52.7 + 0.002 * (cycle % 2))
+    stack.feed_until(lambda: bool(listener.of("charge_current_limit")))
     changed = fake_live(
         limits=fake_limits(charge_current_a=0.0), alarms=fake_alarms(high_voltage=2)
     )
     seq = stack.live(changed)
-    stack.wait_until(lambda: len(listener.of("charge_current_limit")) == told + 1)
-    stack.wait_until(lambda: listener.of("alarm_high_voltage")[-1].json["value"] == 2)
+    stack.wait_until(lambda: listener.of("charge_current_limit")[-1].json["seq"] == seq)
+    stack.wait_until(lambda: listener.of("alarm_high_voltage")[-1].json["seq"] == seq)
     limit = listener.of("charge_current_limit")[-1].json
-    assert (limit["value"], limit["seq"], limit["gx"][0]["raw"]) == (0.0, seq, 0)
-    assert len(listener.of("battery_voltage")) == voltages
+    assert (limit["value"], limit["gx"][0]["raw"]) == (0.0, 0)
+    assert listener.of("alarm_high_voltage")[-1].json["value"] == 2
 
 
-def test_settings_come_on_change_only(stack: MqttStack, listener: Listener) -> None:
+def test_a_changed_setting_comes_out(stack: MqttStack, listener: Listener) -> None:
     stack.start()
-    stack.feed_until(lambda: len(listener.of("soc_percent")) >= 2)
+    stack.feed_until(lambda: bool(listener.of("soc_percent")))
 
-    def settings(raw: int) -> BmsSettings:
-        value = RegisterValue(
-            key="over_voltage_cutoff", address=315, raw=raw, value=round(raw / 1000, 3)
-        )
-        return BmsSettings(wall_ns=1, settings_words=(), version_words=(), values=(value,))
+    def told(raw: int) -> bool:
+        value = RegisterValue(key="over_voltage_cutoff", address=315, raw=raw, value=raw / 1000)
+        body = BmsSettings(wall_ns=1, settings_words=(), version_words=(), values=(value,))
+        stack.probe.publish(BMS_SETTINGS, body)
+        heard = listener.of("setting_over_voltage_cutoff")
+        return bool(heard) and heard[-1].json["raw"] == raw
 
-    for raw in (3650, 3650, 3600):
-        stack.probe.publish(BMS_SETTINGS, settings(raw))
-        stack.feed(0.4)
-    values = [message.json["value"] for message in listener.of("setting_over_voltage_cutoff")]
-    assert values == [3.65, 3.6]
+    for raw in (3650, 3600):
+        stack.feed_until(partial(told, raw))
+    assert listener.of("setting_over_voltage_cutoff")[-1].json["value"] == 3.6
 
 
 def test_the_keepalive_of_the_gx_is_told(run_dir: Path, mosquitto: Mosquitto) -> None:

@@ -11,7 +11,7 @@ from tinybms_charge.parameters import charge_parameters
 from tinybms_config.model import Config, Mqtt
 from tinybms_messages.header import Header
 from tinybms_messages.live import LiveData
-from tinybms_messages.registers import RegisterValue, RegisterValues
+from tinybms_messages.registers import BmsSettings, RegisterValue, RegisterValues
 from tinybms_mqtt_out.cycle import HELD_AT_MOST
 from tinybms_mqtt_out.feed import Feed
 from tinybms_mqtt_out.publication import Publication
@@ -60,6 +60,13 @@ class Bench:
 
     def cycle(self, **sample: object) -> None:
         self.registers(self.live(None, **sample), VOLTAGE)  # type: ignore[arg-type]  # sample's fields
+
+    def settings(self, raw: int) -> None:
+        value = RegisterValue(key="over_voltage_cutoff", address=315, raw=raw, value=raw / 1000)
+        body = BmsSettings(
+            wall_ns=self.clock.wall_ns(), settings_words=(), version_words=(), values=(value,)
+        )
+        self.feed.settings(self.header(self._seq), body, self.clock.boottime_ns())
 
     def pass_time(self, seconds: float) -> dict[str, dict[str, Any]]:
         """Let time pass with ticks but no message."""
@@ -236,3 +243,15 @@ def test_a_limit_of_zero_is_told_as_zero() -> None:
     sample = fake_sample(seq=1, boottime_ns=now_ns)
     bench.live(fake_live(sample=sample, limits=fake_limits(discharge_current_a=0.0)))
     assert bench.take()["discharge_current_limit"]["value"] == 0.0
+
+
+def test_settings_come_on_change_and_each_hour() -> None:
+    bench = Bench()
+    told: list[tuple[int, int]] = []
+    for second in range(0, 7300, 10):
+        bench.settings(3650 if second < 100 else 3600)
+        body = bench.take().get("setting_over_voltage_cutoff")
+        if body is not None:
+            told.append((second, body["raw"]))
+        bench.clock.advance(10.0)
+    assert told == [(0, 3650), (100, 3600), (3700, 3600)]
