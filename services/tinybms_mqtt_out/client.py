@@ -171,10 +171,10 @@ class Client:
         _userdata: object,
         _flags: paho.ConnectFlags,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         if not reason.is_failure:
-            self._events.append(Accepted())
+            self._events.append(Accepted(getattr(properties, "ReceiveMaximum", None)))
             return
         lasting = str(reason) not in _CONNECT_MAY_HELP
         text = f"the broker refuses us: {str(reason).lower()}"
@@ -191,9 +191,13 @@ class Client:
         text = f"the connection broke: {str(reason).lower()}"
         if flags.is_disconnect_packet_from_server:
             text = f"the broker closed the connection: {str(reason).lower()}"
-        if str(reason) == "Session taken over":
-            text += f"; another client uses the id {self._config.client_id!r}"
-        self._note_failure(Failure(code=reason.value, text=text))
+        rival = str(reason) == "Session taken over"
+        if rival:
+            text += (
+                f"; another client uses the id {self._config.client_id!r}: each needs its own "
+                "mqtt.client_id"
+            )
+        self._note_failure(Failure(code=reason.value, text=text, rival=rival))
 
     def _on_publish(
         self,

@@ -14,7 +14,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker accepted us."""
+    """The broker accepted us. MQTT 5: `receive_maximum` bounds the unacknowledged messages."""
+
+    receive_maximum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from tinybms_mqtt_out.events import Received
 from tinybms_mqtt_out.feed import Feed
 from tinybms_mqtt_out.manifest import manifest
 from tinybms_mqtt_out.publication import Publication
+from tinybms_mqtt_out.rivals import RivalWatch
 from tinybms_mqtt_out.root import root_topic
 from tinybms_mqtt_out.uplink import Uplink
 from tinybms_mqtt_out.values import Values, qos_of
@@ -103,6 +104,7 @@ class MqttOut:
         self._late: Timer | None = None
         self._said: dict[str, bytes] = {}
         self._announced_cells = 0
+        self._rivals = RivalWatch(statuses.manifest_topic(self._root))
 
     def start(self) -> None:
         """Subscribe to the bus, plan the timers, begin to connect."""
@@ -181,6 +183,7 @@ class MqttOut:
         """Birth first, then everything that is retained: the broker may have lost it."""
         self._uplink.offer(statuses.connected(self._root, alive=True))
         self._said.clear()
+        self._uplink.subscribe((self._rivals.topic,))
         if self._announcing is not None:
             self._uplink.subscribe(self._announcing.connected())
             self._announce_battery()
@@ -210,6 +213,12 @@ class MqttOut:
             self._full_set()
 
     def _on_received(self, message: Received) -> None:
+        if self._rivals.is_news(message):
+            text = (
+                f"another gateway publishes below {self._root}: give each its own "
+                "mqtt.root_topic, for example with {device} in it"
+            )
+            self._context.event("mqtt_root_shared", text, "warning")
         if self._announcing is not None:
             self._announcing.received(message)
 
@@ -235,6 +244,7 @@ class MqttOut:
         payload = manifest(
             self._feed.values.topics, root=self._root, qos_of=lambda topic: qos_of(topic, config)
         )
+        self._rivals.said(payload)
         self._uplink.offer(statuses.manifest_message(self._root, payload))
 
     def _tell_of_cells(self) -> None:

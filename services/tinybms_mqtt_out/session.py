@@ -11,7 +11,7 @@ broke is given up and never sent again on a live topic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -39,6 +39,14 @@ STEADY_S: Final = 10.0
 SLOW_RETRY_S: Final = 60.0
 """Delay after an answer that waiting can't mend, such as a wrong password."""
 
+RIVAL_RETRY_S: Final = 120.0
+"""Delay after another client took our id over: two that fight serve nobody."""
+
+SHORT_LIVES_OF_A_FIGHT: Final = 3
+"""MQTT 3.1.1 does not say that a connection was taken over; so many short ones in a row, without
+a refusal in between, let us suspect it. A suspicion changes the words, not the delay: a broker that
+is being restarted looks alike."""
+
 
 class State(StrEnum):
     """Where the session is; the words of MQTT_STATUS."""
@@ -54,12 +62,14 @@ class State(StrEnum):
 class Failure:
     """Why a connection failed: a reason code or errno, and words.
 
-    `lasting`: only a change of the configuration or of the broker can mend it.
+    `lasting`: only a change of the configuration or of the broker can mend it. `rival`: another
+    client took the connection over.
     """
 
     code: int
     text: str
     lasting: bool = False
+    rival: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,9 @@ Actions = Sequence[Action]
 class Session:
     """State machine of one client; `now_s` is CLOCK_BOOTTIME in seconds."""
 
-    def __init__(self, *, backoff: Backoff, window: Window | None = None) -> None:
+    def __init__(
+        self, *, backoff: Backoff, window: Window | None = None, client_id: str = ""
+    ) -> None:
         self.state = State.BACK_OFF
         self.window = window or Window()
         self.connections = 0
@@ -115,6 +127,8 @@ class Session:
         """Messages that did not reach the broker, as far as is known."""
         self.last_failure: Failure | None = None
         self._backoff = backoff
+        self._client_id = client_id
+        self._short_lives = 0
         self._retry_s: float | None = None
         self._opened_s: float | None = None
         self._online_s = 0.0
@@ -133,10 +147,11 @@ class Session:
             self._opened_s = now_s
         return ()
 
-    def accepted(self, now_s: float) -> Actions:
-        """The broker accepted us."""
+    def accepted(self, now_s: float, receive_maximum: int | None = None) -> Actions:
+        """The broker accepted us; it takes at most `receive_maximum` unacknowledged messages."""
         if self.state is not State.CONNECTING:
             return ()
+        self.window.bound(receive_maximum)
         self.state = State.ONLINE
         self.connections += 1
         self._online_s = self._last_ack_s = now_s
@@ -150,12 +165,13 @@ class Session:
             return (Close(in_order=False),)
         if self.state not in {State.CONNECTING, State.ONLINE}:
             return ()
-        if self.state is State.ONLINE and now_s - self._online_s >= STEADY_S:
-            self._backoff.reset()
-        delay_s = self._backoff.next_delay_s()
+        if self.state is State.ONLINE:
+            failure = self._judge_life(failure, now_s)
+        else:
+            self._short_lives = 0
         self.state = State.BACK_OFF
         self.last_failure = failure
-        self._retry_s = now_s + (max(delay_s, SLOW_RETRY_S) if failure.lasting else delay_s)
+        self._retry_s = now_s + self._delay_s(failure)
         self._opened_s = self._full_set_s = None
         self._give_up_window()
         return (Close(in_order=False), Lost(failure))
@@ -248,6 +264,27 @@ class Session:
     def _flush(self, now_s: float) -> Actions:
         self._count_lost()
         return tuple(Send(publication, token) for token, publication in self.window.take(now_s))
+
+    def _judge_life(self, failure: Failure, now_s: float) -> Failure:
+        """The end of a connection that stood; after several short ones in a row it says why."""
+        if now_s - self._online_s >= STEADY_S:
+            self._backoff.reset()
+            self._short_lives = 0
+            return failure
+        self._short_lives += 1
+        if failure.rival or self._short_lives < SHORT_LIVES_OF_A_FIGHT:
+            return failure
+        text = (
+            f"{failure.text}, again and again within seconds: does another client use the id "
+            f"{self._client_id!r}? Each needs its own mqtt.client_id"
+        )
+        return replace(failure, text=text)
+
+    def _delay_s(self, failure: Failure) -> float:
+        delay_s = self._backoff.next_delay_s()
+        if failure.rival:
+            return max(delay_s, RIVAL_RETRY_S)
+        return max(delay_s, SLOW_RETRY_S) if failure.lasting else delay_s
 
     def _give_up_window(self) -> None:
         self._held_back = False

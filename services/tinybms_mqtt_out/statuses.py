@@ -53,9 +53,14 @@ def victron_keepalive(root: str, *, ok: bool | None) -> Publication:
     return _retained(f"{root}/status/victron_keepalive", _JSON[ok])
 
 
+def manifest_topic(root: str) -> str:
+    """Where the list of all topics is."""
+    return f"{root}/manifest"
+
+
 def manifest_message(root: str, payload: bytes) -> Publication:
     """The retained list of all topics."""
-    return _retained(f"{root}/manifest", payload)
+    return _retained(manifest_topic(root), payload)
 
 
 class StatusDocument:

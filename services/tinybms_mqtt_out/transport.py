@@ -116,6 +116,9 @@ def _file(key: str, name: str) -> str:
         ) from error
 
 
+_MIN_VERSION: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
 class _NamedContext(ssl.SSLContext):
     """Checks the certificate for a name of our choice instead of the host's."""
 
@@ -130,7 +133,7 @@ class _NamedContext(ssl.SSLContext):
 
 def _tls_context(tls: MqttTls) -> ssl.SSLContext:
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = _MIN_VERSION[tls.min_version]
     context.server_name = tls.server_name
     if not tls.verify:
         context.check_hostname = False

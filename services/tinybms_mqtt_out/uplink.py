@@ -64,7 +64,10 @@ class Uplink:
         self._on_full_set = on_full_set
         self._on_received = on_received
         self._on_lost = on_lost
-        self._session = Session(backoff=Backoff(FIRST_RETRY_S, RETRY_CEILING_S))
+        self._session = Session(
+            backoff=Backoff(FIRST_RETRY_S, RETRY_CEILING_S),
+            client_id=context.config.mqtt.client_id,
+        )
         self._outage = Outage()
         self._connected_since_wall_ns: int | None = None
         self._client = Client(
@@ -134,8 +137,8 @@ class Uplink:
         match event:
             case Opened():
                 self._do(self._session.opened(now_s))
-            case Accepted():
-                self._do(self._session.accepted(now_s))
+            case Accepted(receive_maximum):
+                self._do(self._session.accepted(now_s, receive_maximum))
             case Failed(failure):
                 self._do(self._session.failed_with(failure, now_s))
             case Acknowledged(token, failure):

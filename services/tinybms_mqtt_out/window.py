@@ -21,7 +21,7 @@ class Window:
     """Bounded by construction: `IN_FLIGHT_LIMIT` on the way, one waiting message for a topic."""
 
     def __init__(self, *, limit: int = IN_FLIGHT_LIMIT) -> None:
-        self.limit = limit
+        self.limit = self._own_limit = limit
         self._next_token = 1
         self._in_flight: dict[int, tuple[Publication, float]] = {}
         self._pending: dict[str, Publication] = {}
@@ -29,6 +29,10 @@ class Window:
         self._heartbeat_token: int | None = None
         self.lost = 0
         """Messages given up: replaced by a newer one, or the connection broke."""
+
+    def bound(self, receive_maximum: int | None) -> None:
+        """Honour the broker's own bound, which may be lower than ours."""
+        self.limit = min(self._own_limit, receive_maximum or self._own_limit)
 
     @property
     def in_flight(self) -> int:

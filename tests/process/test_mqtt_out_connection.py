@@ -48,6 +48,11 @@ def sequence_of(listener: Listener, topic: str) -> list[int]:
     return [message.json["seq"] for message in messages if message.payload.startswith('{"key"')]
 
 
+def last_error(stack: MqttStack) -> str:
+    status = stack.status()
+    return "" if status is None else status.last_error
+
+
 def test_a_broker_that_is_down_at_start_is_tried_until_it_is_there(
     stack: MqttStack, mosquitto: Mosquitto, run_dir: Path
 ) -> None:
@@ -221,7 +226,7 @@ def test_an_unreadable_password_file_is_named(run_dir: Path, mosquitto: Mosquitt
         stack.feed_until(named)
 
 
-def test_a_second_client_with_our_id_does_not_make_a_fast_fight(
+def test_a_second_client_with_our_id_is_named_and_does_not_make_a_fast_fight(
     stack: MqttStack, mosquitto: Mosquitto
 ) -> None:
     stack.start()
@@ -236,7 +241,7 @@ def test_a_second_client_with_our_id_does_not_make_a_fast_fight(
         stderr=subprocess.DEVNULL,
     )
     try:
-        stack.feed(6.0)
+        stack.feed_until(lambda: "'tinybms-pack1'" in last_error(stack))
         status = stack.status()
         assert status is not None
         assert status.reconnects <= 3

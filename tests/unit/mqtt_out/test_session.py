@@ -7,6 +7,7 @@ from tinybms_mqtt_out.session import (
     ACK_TIMEOUT_S,
     CONNACK_TIMEOUT_S,
     DRAIN_TIMEOUT_S,
+    RIVAL_RETRY_S,
     SLOW_RETRY_S,
     STALL_S,
     Action,
@@ -175,3 +176,52 @@ def test_a_stop_while_offline_ends_at_once() -> None:
     assert session.stop(FAREWELL, 0.1) == (Close(in_order=False),)
     assert session.state is State.STOPPED
     assert session.failed_with(GONE, 0.2) == ()
+
+
+def short_lives(session: Session, count: int, *, refused_between: bool = False) -> list[str]:
+    """Texts of `count` connections that each end after a second."""
+    now_s, texts = 0.0, []
+    session.start(now_s)
+    for _life in range(count):
+        session.opened(now_s)
+        session.accepted(now_s)
+        (_close, lost) = session.failed_with(GONE, now_s + 1.0)
+        assert isinstance(lost, Lost)
+        texts.append(lost.failure.text)
+        now_s += next(at_s for at_s in range(1, 1000) if session.tick(now_s + at_s))
+        if refused_between:
+            session.failed_with(GONE, now_s)
+            now_s += next(at_s for at_s in range(1, 1000) if session.tick(now_s + at_s))
+    return texts
+
+
+def test_several_short_lives_name_our_client_id() -> None:
+    session = Session(backoff=Backoff(1.0, 60.0, uniform=lambda: 0.0), client_id="my-id")
+    named = ["'my-id'" in text for text in short_lives(session, 5)]
+    assert named == [False, False, True, True, True]
+
+
+def test_a_broker_that_comes_and_goes_is_no_rival() -> None:
+    session = Session(backoff=Backoff(1.0, 60.0, uniform=lambda: 0.0), client_id="my-id")
+    assert set(short_lives(session, 5, refused_between=True)) == {GONE.text}
+
+
+def test_a_connection_that_was_taken_over_is_not_taken_back_fast() -> None:
+    session = online()
+    taken = Failure(code=142, text="session taken over", rival=True)
+    assert session.failed_with(taken, 300.0)[1] == Lost(taken)
+    assert session.tick(300.0 + RIVAL_RETRY_S - 1.0) == ()
+    assert session.tick(300.0 + RIVAL_RETRY_S) == (Open(),)
+
+
+def test_the_brokers_own_bound_is_honoured_for_its_connection_alone() -> None:
+    session = new_session()
+    session.start(0.0)
+    session.accepted(0.0, receive_maximum=3)
+    sent = [tokens(session.offer(critical(f"alarm_{number}"), 1.0)) for number in range(10)]
+    assert sum(len(one) for one in sent) == 3
+    session.failed_with(GONE, 20.0)
+    session.tick(100.0)
+    session.accepted(100.0)
+    sent = [tokens(session.offer(critical(f"alarm_{number}"), 101.0)) for number in range(10)]
+    assert sum(len(one) for one in sent) == 10
