@@ -111,10 +111,17 @@ class Mqtt(Section, frozen=True, kw_only=True):
 
 
 class Buffer(Section, frozen=True, kw_only=True):
-    """[buffer]: storage on disk while the MQTT broker is away."""
+    """[buffer]: storage on disk while the MQTT broker is away.
+
+    `max_bytes` counts the database and its log; `ram_only` keeps records in memory alone.
+    """
 
     enabled: bool = True
     replay_rate: Annotated[int, Meta(ge=1, le=1000)] = 100
+    max_bytes: Annotated[int, Meta(ge=8 * 1024 * 1024, le=16 * 1024**3)] = 64 * 1024 * 1024
+    max_rows: Annotated[int, Meta(ge=1000, le=100_000_000)] = 500_000
+    max_age_days: Annotated[float, Meta(gt=0, le=3650)] = 30.0
+    ram_only: bool = False
 
 
 class Health(Section, frozen=True, kw_only=True):
