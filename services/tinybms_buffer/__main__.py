@@ -2,7 +2,7 @@
 
 import sys
 
-from tinybms_buffer.service import BufferService
+from tinybms_buffer.service import build
 from tinybms_runtime.runner import run_service
 
-sys.exit(run_service("buffer", BufferService))
+sys.exit(run_service("buffer", build))

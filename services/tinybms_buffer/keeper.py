@@ -35,7 +35,7 @@ OpenStore = Callable[[str], Store]
 class Tell(Protocol):
     """Says that something happened, as ServiceContext.event does."""
 
-    def __call__(self, code: str, text: str, severity: str = "info") -> None:
+    def __call__(self, code: str, text: str, severity: str = "info") -> object:
         """`code` for programs, `text` for people; `severity` is info, warning or alarm."""
 
 

@@ -145,7 +145,7 @@ def _buffer(document: StatusDocument) -> Check:
         return Check(name="buffer_store", state="ok", text="disabled")
     if buffer.state == "unknown":
         return Check(name="buffer_store", state="fault", text="buffer is not heard")
-    state = "fault" if buffer.state in {"error", "full"} else "ok"
+    state = "fault" if buffer.state == "storage_off" else "ok"
     return Check(name="buffer_store", state=state, text=f"{buffer.state}, {buffer.rows} rows")
 
 

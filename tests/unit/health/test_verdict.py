@@ -101,8 +101,8 @@ def test_mqtt_without_connection_is_1_and_says_why() -> None:
     assert "connection refused" in check_of(document, "mqtt")[1]
 
 
-def test_a_full_buffer_is_1() -> None:
-    status = (header("buffer"), BufferStatus(state="full", rows=9))
+def test_a_buffer_that_cannot_store_is_1() -> None:
+    status = (header("buffer"), BufferStatus(state="storage_off", rows=9))
     assert code(status_document(fake_view(heard=fake_heard(buffer=status)))) == 1
 
 
