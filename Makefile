@@ -11,7 +11,7 @@ STAMP := .venv/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help venv demo test test-long soak bench lint format lock wheel clean
+.PHONY: help venv demo test test-long soak bench lint format docs lock wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -50,6 +50,9 @@ lint: $(STAMP) ## ruff, mypy and the import contracts.
 format: $(STAMP) ## Format the tree and mend what ruff can mend.
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+docs: $(STAMP) ## Write the generated pages of deploy/docs anew.
+	@$(PY) -c "from tinybms_config.reference import markdown; print(markdown(), end='')" > deploy/docs/configuration.md
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@$(SETUP) lock

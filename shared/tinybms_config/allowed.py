@@ -1,4 +1,4 @@
-"""What a key may hold, in words, from its type: for error messages and the documentation."""
+"""What a key may hold and means, in words, from its type: for errors and documentation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,16 @@ def allowed_text(hint: object, error: msgspec.ValidationError | None = None) -> 
     return words
 
 
+def meaning_text(hint: object) -> str:
+    """What the key of this annotated type is for; empty when its description is missing."""
+    kind = inspect.type_info(hint)
+    schema = kind.extra_json_schema if isinstance(kind, inspect.Metadata) else None
+    return str((schema or {}).get("description", ""))
+
+
 def _words(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.Metadata):
+        return _words(kind.type)
     if isinstance(kind, inspect.UnionType):
         parts = [_words(part) for part in kind.types if not isinstance(part, inspect.NoneType)]
         return " or ".join(parts)

@@ -1,7 +1,7 @@
 """Every key of gateway.toml with its type, default, allowed range and meaning.
 
-The docstring of a key is its line in the documentation; `Meta` holds what is allowed. Unknown keys
-are errors.
+Type and `Meta` of a key say what is allowed, its description what it means; the reference in
+deploy/docs/configuration.md and the example file are made from them. Unknown keys are errors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Fraction = Annotated[float, Meta(gt=0)]
 DeviceName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]+$", max_length=32)]
 QosLevel = Annotated[int, Meta(ge=0, le=1)]
 
@@ -23,125 +22,231 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Gateway(Section, frozen=True, kw_only=True):
     """[gateway]: names and folders that all processes share."""
 
-    device: DeviceName = "pack1"
-    run_dir: str = "/run/tinybms"
-    state_dir: str = "/var/lib/tinybms"
-    log_dir: str = "/var/log/tinybms"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    trust_clock: bool = False
+    device: Annotated[
+        DeviceName, Meta(description="name of the pack in topics, on the bus and on CAN")
+    ] = "pack1"
+    run_dir: Annotated[str, Meta(description="sockets, locks and short-lived state")] = (
+        "/run/tinybms"
+    )
+    state_dir: Annotated[str, Meta(description="counters and stored records")] = "/var/lib/tinybms"
+    log_dir: Annotated[str, Meta(description="one log for each process")] = "/var/log/tinybms"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least level of log lines")
+    ] = "info"
+    trust_clock: Annotated[
+        bool, Meta(description="take the wall clock as right without asking the kernel")
+    ] = False
 
 
 class Ageing(Section, frozen=True, kw_only=True):
     """[ageing]: how old data may grow, in seconds since the last good sample."""
 
-    frozen_after_s: Annotated[float, Meta(ge=1, le=10)] = 3.0
-    stale_after_s: Annotated[float, Meta(ge=2, le=60)] = 10.0
-    alarm_after_s: Annotated[float, Meta(ge=3, le=90)] = 20.0
-    lost_after_s: Annotated[float, Meta(ge=15, le=120)] = 30.0
+    frozen_after_s: Annotated[
+        float, Meta(ge=1, le=10, description="from here limits may only fall")
+    ] = 3.0
+    stale_after_s: Annotated[
+        float, Meta(ge=2, le=60, description="no charge current, float voltage, a warning")
+    ] = 10.0
+    alarm_after_s: Annotated[
+        float, Meta(ge=3, le=90, description="an alarm; discharge by can.stale_dcl")
+    ] = 20.0
+    lost_after_s: Annotated[
+        float, Meta(ge=15, le=120, description="silence on CAN: the GX's own rule takes over")
+    ] = 30.0
 
 
 class Acquisition(Section, frozen=True, kw_only=True):
     """[acquisition]: the serial line to the BMS."""
 
-    port: str = "/dev/serial/by-id/usb-tinybms"
-    poll_interval_s: Annotated[float, Meta(ge=0.1, le=2.0)] = 0.1
-    allow_writes: bool = False
-    quiet_mode: bool = False
-    usb_serial: str | None = None
-    bms_serial: Annotated[str, Meta(pattern=r"^[0-9a-f]{24}$")] | None = None
+    port: Annotated[str, Meta(description="path of the serial port")] = (
+        "/dev/serial/by-id/usb-tinybms"
+    )
+    poll_interval_s: Annotated[
+        float, Meta(ge=0.1, le=2.0, description="time between two snapshots")
+    ] = 0.1
+    allow_writes: Annotated[bool, Meta(description="permit writes to the BMS")] = False
+    quiet_mode: Annotated[
+        bool, Meta(description="let an empty pack sleep while no GX is heard")
+    ] = False
+    usb_serial: Annotated[
+        str | None, Meta(description="serial number of the USB adapter, to find it at another path")
+    ] = None
+    bms_serial: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9a-f]{24}$")] | None,
+        Meta(description="serial number of the BMS; any other battery is refused"),
+    ] = None
 
 
 class Can(Section, frozen=True, kw_only=True):
     """[can]: the CAN channel to the GX."""
 
-    enabled: bool = True
-    interface: Annotated[str, Meta(min_length=1)] = "socketcan"
-    channel: Annotated[str, Meta(min_length=1)] = "can0"
-    bitrate: Literal[125000, 250000, 500000, 1000000] = 500000
-    keepalive_period_ms: Annotated[int, Meta(ge=250, le=1500)] = 1000
-    stale_dcl: Literal["hold", "zero"] = "hold"
+    enabled: Annotated[bool, Meta(description="send to a GX")] = True
+    interface: Annotated[str, Meta(min_length=1, description="name of a python-can interface")] = (
+        "socketcan"
+    )
+    channel: Annotated[
+        str, Meta(min_length=1, description="its channel; for slcan the path of the port")
+    ] = "can0"
+    bitrate: Annotated[
+        Literal[125000, 250000, 500000, 1000000], Meta(description="bit/s; a GX wants 500000")
+    ] = 500000
+    keepalive_period_ms: Annotated[
+        int, Meta(ge=250, le=1500, description="period of frame 0x351 and of the MQTT heartbeat")
+    ] = 1000
+    stale_dcl: Annotated[
+        Literal["hold", "zero"],
+        Meta(description="discharge limit once an alarm is due: held in mid-range only, or zero"),
+    ] = "hold"
 
 
 class MqttTls(Section, frozen=True, kw_only=True):
     """[mqtt.tls]: encryption of the way to the MQTT broker."""
 
-    enabled: bool = False
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    server_name: str | None = None
-    verify: bool = True
-    min_version: Literal["1.2", "1.3"] = "1.2"
+    enabled: Annotated[bool, Meta(description="use TLS")] = False
+    ca_file: Annotated[
+        str | None, Meta(description="certificates that are trusted; without it the system's")
+    ] = None
+    cert_file: Annotated[
+        str | None, Meta(description="our certificate, together with key_file")
+    ] = None
+    key_file: Annotated[str | None, Meta(description="key of our certificate")] = None
+    server_name: Annotated[
+        str | None, Meta(description="name in the broker's certificate where it is not mqtt.host")
+    ] = None
+    verify: Annotated[bool, Meta(description="check the broker's certificate")] = True
+    min_version: Annotated[Literal["1.2", "1.3"], Meta(description="oldest TLS that is used")] = (
+        "1.2"
+    )
 
 
 class MqttGroups(Section, frozen=True, kw_only=True):
     """[mqtt.groups]: which groups of topics are published and announced."""
 
-    cells: bool = True
-    statistics: bool = True
-    settings: bool = True
+    cells: Annotated[bool, Meta(description="the voltage of each cell")] = True
+    statistics: Annotated[bool, Meta(description="the BMS's own statistics")] = True
+    settings: Annotated[bool, Meta(description="the BMS's settings")] = True
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
     """[mqtt]: the session with the MQTT broker."""
 
-    enabled: bool = True
-    host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=1, le=65535)] = 1883
-    client_id: Annotated[str, Meta(min_length=1, max_length=128)] = "tinybms-pack1"
-    root_topic: Annotated[str, Meta(min_length=1, max_length=200)] = "victron/tinybms"
-    default_qos: QosLevel = 0
-    username: str | None = None
-    password_file: str | None = None
-    protocol: Literal["3.1.1", "5"] = "3.1.1"
-    keepalive_s: Annotated[int, Meta(ge=5, le=300)] = 15
-    legacy_topics: bool = False
-    discovery: bool = True
-    discovery_prefix: Annotated[str, Meta(min_length=1, max_length=100)] = "homeassistant"
-    discovery_form: Literal["device", "entities"] = "device"
-    discovery_name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    venus: bool | None = None
-    commands: bool = False
-    max_silence_s: Annotated[float, Meta(ge=1, le=300)] = 10.0
-    max_rate_hz: Annotated[float, Meta(ge=0.1, le=10)] = 5.0
-    qos: dict[str, QosLevel] = {}
-    deadband: dict[str, Annotated[float, Meta(ge=0)]] = {}
+    enabled: Annotated[bool, Meta(description="publish by MQTT")] = True
+    host: Annotated[
+        str, Meta(min_length=1, max_length=253, description="name or address of the broker")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port of the broker")] = 1883
+    client_id: Annotated[
+        str, Meta(min_length=1, max_length=128, description="must be unique on that broker")
+    ] = "tinybms-pack1"
+    root_topic: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="start of every topic; {device} stands for gateway.device",
+        ),
+    ] = "victron/tinybms"
+    default_qos: Annotated[
+        QosLevel, Meta(description="QoS of telemetry; critical values use 1")
+    ] = 0
+    username: Annotated[str | None, Meta(description="user name, where the broker wants one")] = (
+        None
+    )
+    password_file: Annotated[
+        str | None, Meta(description="file with the password; or set TINYBMS_MQTT_PASSWORD")
+    ] = None
+    protocol: Annotated[Literal["3.1.1", "5"], Meta(description="version of MQTT")] = "3.1.1"
+    keepalive_s: Annotated[int, Meta(ge=5, le=300, description="longest silence before a ping")] = (
+        15
+    )
+    legacy_topics: Annotated[
+        bool, Meta(description="also publish the names of the earlier firmware")
+    ] = False
+    discovery: Annotated[bool, Meta(description="announce the battery to Home Assistant")] = True
+    discovery_prefix: Annotated[
+        str,
+        Meta(min_length=1, max_length=100, description="where Home Assistant looks for devices"),
+    ] = "homeassistant"
+    discovery_form: Annotated[
+        Literal["device", "entities"],
+        Meta(description="one message for the device, or one for each entity (before 2024.12)"),
+    ] = "device"
+    discovery_name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="name of the device in Home Assistant"),
+    ] = None
+    venus: Annotated[
+        bool | None,
+        Meta(description="feed dbus-mqtt-battery; without it only when CAN is off"),
+    ] = None
+    commands: Annotated[bool, Meta(description="take commands by MQTT")] = False
+    max_silence_s: Annotated[
+        float, Meta(ge=1, le=300, description="an unchanged value is repeated after this time")
+    ] = 10.0
+    max_rate_hz: Annotated[
+        float, Meta(ge=0.1, le=10, description="most messages a second for each topic")
+    ] = 5.0
+    qos: Annotated[dict[str, QosLevel], Meta(description="QoS of single topics, by suffix")] = {}
+    deadband: Annotated[
+        dict[str, Annotated[float, Meta(ge=0)]],
+        Meta(description="smallest change that is published, by suffix"),
+    ] = {}
     groups: MqttGroups = MqttGroups()
     tls: MqttTls = MqttTls()
 
 
 class Buffer(Section, frozen=True, kw_only=True):
-    """[buffer]: storage on disk while the MQTT broker is away.
+    """[buffer]: storage on disk while the MQTT broker is away."""
 
-    `max_bytes` counts the database and its log; `ram_only` keeps records in memory alone.
-    """
-
-    enabled: bool = True
-    replay_rate: Annotated[int, Meta(ge=1, le=1000)] = 100
-    max_bytes: Annotated[int, Meta(ge=8 * 1024 * 1024, le=16 * 1024**3)] = 64 * 1024 * 1024
-    max_rows: Annotated[int, Meta(ge=1000, le=100_000_000)] = 500_000
-    max_age_days: Annotated[float, Meta(gt=0, le=3650)] = 30.0
-    ram_only: bool = False
+    enabled: Annotated[bool, Meta(description="keep critical records while MQTT is away")] = True
+    replay_rate: Annotated[
+        int, Meta(ge=1, le=1000, description="stored messages sent in a second")
+    ] = 100
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=8 * 1024 * 1024,
+            le=16 * 1024**3,
+            description="most room for the database and its log",
+        ),
+    ] = 64 * 1024 * 1024
+    max_rows: Annotated[
+        int, Meta(ge=1000, le=100_000_000, description="most records that are kept")
+    ] = 500_000
+    max_age_days: Annotated[
+        float, Meta(gt=0, le=3650, description="older records are given up")
+    ] = 30.0
+    ram_only: Annotated[bool, Meta(description="keep records in memory alone")] = False
 
 
 class Health(Section, frozen=True, kw_only=True):
     """[health]: supervision and the HTTP interface."""
 
-    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$")] = (
-        "127.0.0.1:8088"
-    )
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$",
+            description="address and port of the HTTP interface",
+        ),
+    ] = "127.0.0.1:8088"
 
 
 class Charge(Section, frozen=True, kw_only=True):
-    """[charge]: what the owner allows the battery to be charged and discharged with.
+    """[charge]: what the owner allows the battery to be charged and discharged with."""
 
-    `cell` overrides single voltages of the chemistry preset, in V per cell.
-    """
-
-    chemistry: Literal["lifepo4", "nmc", "lto"] = "lifepo4"
-    max_charge_current_a: Annotated[float, Meta(ge=0, le=1000)] = 60.0
-    max_discharge_current_a: Annotated[float, Meta(ge=0, le=1000)] = 100.0
-    cell: dict[str, Annotated[float, Meta(gt=0, lt=5)]] = {}
+    chemistry: Annotated[
+        Literal["lifepo4", "nmc", "lto"], Meta(description="preset of voltages and temperatures")
+    ] = "lifepo4"
+    max_charge_current_a: Annotated[
+        float, Meta(ge=0, le=1000, description="most that the charge limit can be")
+    ] = 60.0
+    max_discharge_current_a: Annotated[
+        float, Meta(ge=0, le=1000, description="most that the discharge limit can be")
+    ] = 100.0
+    cell: Annotated[
+        dict[str, Annotated[float, Meta(gt=0, lt=5)]],
+        Meta(description="single voltages of the preset, in V per cell"),
+    ] = {}
 
 
 class Config(Section, frozen=True, kw_only=True):
