@@ -15,8 +15,8 @@ from tinybms_config.model import Config, Section
 _HEAD = """# Configuration
 
 One TOML file: `--config FILE`, else `$TINYBMS_CONFIG`, else `/etc/tinybms/gateway.toml`. Every key
-has a default; an unknown key is an error. `tinybms-ctl config check [FILE]` lists every error with what
-is allowed, `tinybms-ctl config example` writes a file with all keys. `TINYBMS_RUN_DIR` and
+has a default; an unknown key is an error. `tinybms-ctl config check [FILE]` lists every error with
+what is allowed, `tinybms-ctl config example` writes a file with all keys. `TINYBMS_RUN_DIR` and
 `TINYBMS_LOG_DIR` go before the file; a difference is a warning.
 
 This page is made by `make docs`.
