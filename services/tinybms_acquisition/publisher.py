@@ -34,8 +34,11 @@ class Publisher:
 
     def publish_live(
         self, snapshot: Snapshot | None, counters: Counters, link: Link, *, asleep: bool
-    ) -> None:
-        """Send LIVE_DATA with this snapshot, which may be one that was sent before."""
+    ) -> tuple[LiveData, int]:
+        """Send LIVE_DATA with this snapshot, which may be one that was sent before.
+
+        What was sent, with its number.
+        """
         live = LiveData(counters=counters, link=link, asleep=asleep)
         if snapshot is not None:
             live = LiveData(
@@ -49,8 +52,9 @@ class Publisher:
                 asleep=asleep,
                 advisories=snapshot.advisories,
             )
-        self._context.bus.publish(LIVE_DATA, live)
+        header = self._context.bus.publish(LIVE_DATA, live)
         self._live_at_ns = self._context.clock.boottime_ns()
+        return live, header.seq
 
     def publish_values(self, snapshot: Snapshot, live_seq: int) -> None:
         """Send the register values of a cycle, after its LIVE_DATA."""

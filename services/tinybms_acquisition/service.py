@@ -14,10 +14,11 @@ from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import BlockRead, Poller, Turn
 from tinybms_acquisition.publisher import Publisher
 from tinybms_acquisition.quiet import QuietMode
+from tinybms_acquisition.recorder import Recorder, RecordingContext
 from tinybms_acquisition.sample import Moment
 from tinybms_charge.parameters import charge_parameters
 from tinybms_messages.codec import Message
-from tinybms_messages.live import Link
+from tinybms_messages.live import Link, LiveData
 from tinybms_messages.status import CanStatus
 from tinybms_messages.topics import CAN_STATUS
 from tinybms_protocol.poll_plan import BlockName
@@ -39,6 +40,9 @@ class AcquisitionService:
         config = context.config
         interval_s = config.acquisition.poll_interval_s
         now_s = context.clock.boottime_ns() / 1e9
+        parameters = charge_parameters(config)
+        self._recorder = Recorder(context, parameters)
+        context = RecordingContext.of(context, self._recorder.said)
         self._context = context
         self._poller = Poller(interval_s)
         self._connection = Connection(context, self._poller, self)
@@ -48,7 +52,7 @@ class AcquisitionService:
         self._pipeline = Pipeline(
             battery=self._battery,
             book=self._counters.book,
-            parameters=charge_parameters(config),
+            parameters=parameters,
             charge_state=self._charge.state,
             state_at_ns=self._charge.state_at_ns,
         )
@@ -65,6 +69,7 @@ class AcquisitionService:
         """Open the port, or begin to look for it."""
         loop = self._context.loop
         self._context.bus.subscribe(CAN_STATUS, self._on_can_status)
+        self._recorder.start()
         self._connection.open()
         loop.every(TICK_S, self._tick)
         loop.every(RECHECK_S, self._recheck, first_s=RECHECK_S)
@@ -74,6 +79,7 @@ class AcquisitionService:
         self._connection.close("", retry=False)
         self._charge.keep(self._pipeline.charge_state, self._pipeline.state_at_ns)
         self._counters.close(self._now_s())
+        self._recorder.close()
 
     def state(self) -> tuple[str, str]:
         """See tinybms_runtime.runner.Service."""
@@ -103,8 +109,9 @@ class AcquisitionService:
         if snapshot is not None:
             self._poll_time_ms = round((block.ended_s - block.asked_s) * 1e3, 3)
             self._snapshot = snapshot
-            self._publish()
+            live, _ = self._publish()
             self._publisher.publish_values(snapshot, seq)
+            self._recorder.live(live, seq)
             self._after_sample(snapshot)
         elif block.name in {BlockName.SETTINGS, BlockName.VERSION}:
             self._after_identity()
@@ -160,7 +167,7 @@ class AcquisitionService:
     def _tick(self) -> None:
         self._update_quiet(self._now_s())
         if self._publisher.repeat_is_due():
-            self._publish()
+            self._recorder.live(*self._publish())
         self._publisher.repeat_settings()
 
     def _recheck(self) -> None:
@@ -175,8 +182,8 @@ class AcquisitionService:
         if self._outage.begin(self._now_s(), self._no_answer()):
             self._context.event("bms_silent", self._no_answer(), "warning")
 
-    def _publish(self) -> None:
-        self._publisher.publish_live(
+    def _publish(self) -> tuple[LiveData, int]:
+        return self._publisher.publish_live(
             self._snapshot, self._counters.counters(), self._link(), asleep=self._poller.quiet
         )
 

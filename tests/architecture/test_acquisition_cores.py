@@ -16,6 +16,7 @@ SHELLS = {
     "counterfile",
     "ports",
     "publisher",
+    "recorder",
     "ringfile",
     "service",
 }
