@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
 from rich.console import Console
 
-from tinybms_config.parse import Parsed
-from tinybms_config.problems import ConfigError
 from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.example import example
 from tinybms_ctl.look import look
+from tinybms_ctl.mqtt_commands import mqtt_app
+from tinybms_ctl.options import EXIT_BAD_CONFIGURATION, ConfigOption, load_or_exit, say
 from tinybms_ctl.render import plain_lines, screen
 from tinybms_ctl.system import supervisord
 from tinybms_ctl.takeover import take_over
 from tinybms_ctl.up import RefusedError
 from tinybms_ctl.up import up as start_all
 from tinybms_health.verdict import EXIT_CODES, verdict
-from tinybms_runtime.configfile import config_path, load
 from tinybms_runtime.paths import Paths
 from tinybms_runtime.supervisor import SupervisorClient, SupervisorError
 
 EXIT_DOWN: Final = 2
 EXIT_REFUSED: Final = 75
-EXIT_BAD_CONFIGURATION: Final = 78
 STOP_WITHIN_S: Final = 60.0
 
 app = typer.Typer(
@@ -41,43 +37,40 @@ app = typer.Typer(
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(config_app, name="config")
 
-ConfigOption = Annotated[
-    str | None,
-    typer.Option("--config", help="Configuration file (default: $TINYBMS_CONFIG).", metavar="FILE"),
-]
+app.add_typer(mqtt_app, name="mqtt")
 
 
 @app.command()
 def up(config: ConfigOption = None) -> None:
     """Start supervisord with every process, in the foreground."""
-    path, parsed = _load(config, EXIT_BAD_CONFIGURATION)
+    path, parsed = load_or_exit(config, EXIT_BAD_CONFIGURATION)
     for warning in parsed.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     try:
-        start_all(parsed, path, _say)
+        start_all(parsed, path, say)
     except RefusedError as error:
-        _say(str(error))
+        say(str(error))
         raise typer.Exit(EXIT_REFUSED) from error
 
 
 @app.command()
 def down(config: ConfigOption = None) -> None:
     """Stop every process and supervisord; waits until they have ended."""
-    _, parsed = _load(config, EXIT_BAD_CONFIGURATION)
+    _, parsed = load_or_exit(config, EXIT_BAD_CONFIGURATION)
     paths = Paths.of(parsed.config)
     client = SupervisorClient(paths.supervisor_socket)
     try:
         pid = client.pid()
         client.shutdown()
     except SupervisorError as error:
-        _say(str(error))
+        say(str(error))
         raise typer.Exit(1) from error
     finally:
         client.close()
     deadline = time.monotonic() + STOP_WITHIN_S
     while supervisord(paths).facts.state != "down":
         if time.monotonic() >= deadline:
-            _say(f"supervisord (pid {pid}) has not ended after {STOP_WITHIN_S:g} s")
+            say(f"supervisord (pid {pid}) has not ended after {STOP_WITHIN_S:g} s")
             raise typer.Exit(1)
         time.sleep(0.1)
     print("stopped")
@@ -93,7 +86,7 @@ def status(
     ] = False,
 ) -> None:
     """Show how everything is. Exit code 0: well, 1: works in part, 2: no data or no process."""
-    _, parsed = _load(config, EXIT_DOWN)
+    _, parsed = load_or_exit(config, EXIT_DOWN)
     document = look(parsed)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
@@ -112,7 +105,7 @@ def config_check(
     config: ConfigOption = None,
 ) -> None:
     """Check the configuration; every problem is printed. Exit code 78 when there is one."""
-    path, parsed = _load(file or config, EXIT_BAD_CONFIGURATION)
+    path, parsed = load_or_exit(file or config, EXIT_BAD_CONFIGURATION)
     for warning in parsed.warnings:
         print(f"warning: {warning}")
     print(f"{path}: ok")
@@ -134,34 +127,20 @@ def demo_command(
     try:
         arrived = demo(seconds)
     except DemoRefusedError as error:
-        _say(str(error))
+        say(str(error))
         raise typer.Exit(1) from error
     if seconds is not None and not arrived:
-        _say("no data arrived on CAN and MQTT")
+        say("no data arrived on CAN and MQTT")
         raise typer.Exit(1)
 
 
 @app.command(hidden=True)
 def takeover(orphans: str) -> None:
     """Replace orphans; started by `up` itself, in the environment of the new supervisord."""
-    _, parsed = _load(None, EXIT_BAD_CONFIGURATION)
+    _, parsed = load_or_exit(None, EXIT_BAD_CONFIGURATION)
     pids = msgspec.json.decode(orphans, type=dict[str, int])
-    if not take_over(Paths.of(parsed.config), pids, _say):
+    if not take_over(Paths.of(parsed.config), pids, say):
         raise typer.Exit(1)
-
-
-def _load(option: str | None, exit_code: int) -> tuple[Path, Parsed]:
-    path = config_path(option, os.environ)
-    try:
-        return path, load(path, os.environ)
-    except ConfigError as error:
-        _say(f"configuration refused\n{error}")
-        raise typer.Exit(exit_code) from error
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"tinybms-ctl: {text}\n")
-    sys.stderr.flush()
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from tinybms_mqtt_out.events import (
 )
 from tinybms_mqtt_out.publication import Kind, Publication
 from tinybms_mqtt_out.session import Failure
-from tinybms_mqtt_out.transport import ConnectError, Will, connect, tcp_socket
+from tinybms_mqtt_out.transport import ConnectError, Will, certificate_hint, connect, tcp_socket
 from tinybms_runtime.loop import Loop
 
 TELEMETRY_EXPIRY_S: Final = 60
@@ -69,6 +69,7 @@ class Client:
         self._fd: int | None = None
         self._write_watched = False
         self._attempt = 0
+        self._accepted = False
         self._events: deque[Event] = deque()
         self._reporting = False
         self._tokens: dict[int, int] = {}
@@ -77,6 +78,7 @@ class Client:
     def open(self) -> None:
         """Begin to connect in a helper thread; the outcome is reported."""
         self._attempt += 1
+        self._accepted = False
         threading.Thread(
             target=self._connect, args=(self._attempt,), name="mqtt-connect", daemon=True
         ).start()
@@ -174,6 +176,7 @@ class Client:
         properties: Properties | None,
     ) -> None:
         if not reason.is_failure:
+            self._accepted = True
             self._events.append(Accepted(getattr(properties, "ReceiveMaximum", None)))
             return
         lasting = str(reason) not in _CONNECT_MAY_HELP
@@ -191,6 +194,9 @@ class Client:
         text = f"the connection broke: {str(reason).lower()}"
         if flags.is_disconnect_packet_from_server:
             text = f"the broker closed the connection: {str(reason).lower()}"
+        elif not self._accepted:
+            hint = certificate_hint(self._config.tls)
+            text = f"the broker closed the connection before it answered.{hint}"
         rival = str(reason) == "Session taken over"
         if rival:
             text += (

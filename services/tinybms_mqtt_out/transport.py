@@ -58,8 +58,18 @@ def connect(config: Mqtt, will: Will, environ: Mapping[str, str] = os.environ) -
         client.connect(config.host, config.port, keepalive=config.keepalive_s)
         _tune(client)
     except (OSError, ValueError, RuntimeError, MQTTException) as error:
-        raise ConnectError(_failure(error, where, tls=config.tls.enabled)) from error
+        raise ConnectError(_failure(error, where, config.tls)) from error
     return client
+
+
+def certificate_hint(tls: MqttTls) -> str:
+    """What may be wrong when a broker closes the connection without a word.
+
+    With TLS 1.3 a client learns only after its handshake that its certificate was missing.
+    """
+    if not tls.enabled or tls.cert_file is not None:
+        return ""
+    return " Does the broker want a client certificate (mqtt.tls.cert_file)?"
 
 
 def tcp_socket(client: paho.Client) -> socket.socket | None:
@@ -170,20 +180,20 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
         raise ConnectError(Failure(code=0, text=text, lasting=True)) from error
 
 
-def _failure(error: Exception, where: str, *, tls: bool) -> Failure:
+def _failure(error: Exception, where: str, tls: MqttTls) -> Failure:
     """Words for what went wrong on the way to the broker."""
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error, where)
     if not isinstance(error, OSError):
         return Failure(code=0, text=f"{where}: {type(error).__name__}", lasting=True)
-    hint = "; does this port speak TLS?" if tls else ""
+    hint = "; does this port speak TLS?" if tls.enabled else ""
     code = error.errno or 0
     if isinstance(error, socket.gaierror):
         text = f"name look-up failed: {error.strerror}"
     elif isinstance(error, TimeoutError):
         text, code = f"no answer in time{hint}", code or errno.ETIMEDOUT
     elif isinstance(error, ConnectionResetError):
-        text = f"the peer closed the connection at once{hint}"
+        text = f"the peer closed the connection at once{hint}{certificate_hint(tls)}"
     else:
         text = (error.strerror or str(error)).lower()
     return Failure(code=code, text=f"{where}: {text}")

@@ -18,12 +18,13 @@ PORT_ATTEMPTS = 5
 class Mosquitto:
     """Own broker on a loopback port; `port` stays the same over restarts."""
 
-    def __init__(self, folder: Path, *, extra_config: str = "") -> None:
+    def __init__(self, folder: Path, *, extra_config: str = "", anonymous: bool = True) -> None:
         self.host = LOOPBACK
         self.port = free_port()
         self.folder = folder
         self.log_file = folder / "mosquitto.log"
         self._extra_config = extra_config
+        self._anonymous = anonymous
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -97,7 +98,7 @@ class Mosquitto:
     def _config(self) -> str:
         lines = [
             f"listener {self.port} {self.host}",
-            "allow_anonymous true",
+            f"allow_anonymous {'true' if self._anonymous else 'false'}",
             "persistence false",
             "set_tcp_nodelay true",
             "log_dest stderr",

@@ -1,0 +1,39 @@
+"""What every command shares: where the configuration is, and how to complain."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from tinybms_config.parse import Parsed
+from tinybms_config.problems import ConfigError
+from tinybms_runtime.configfile import config_path, load
+
+EXIT_BAD_CONFIGURATION: Final = 78
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", help="Configuration file (default: $TINYBMS_CONFIG).", metavar="FILE"),
+]
+
+
+def load_or_exit(
+    option: str | None, exit_code: int = EXIT_BAD_CONFIGURATION
+) -> tuple[Path, Parsed]:
+    """The configuration and its file; ends the process with `exit_code` when it is refused."""
+    path = config_path(option, os.environ)
+    try:
+        return path, load(path, os.environ)
+    except ConfigError as error:
+        say(f"configuration refused\n{error}")
+        raise typer.Exit(exit_code) from error
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal something that is no answer."""
+    sys.stderr.write(f"tinybms-ctl: {text}\n")
+    sys.stderr.flush()

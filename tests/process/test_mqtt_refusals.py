@@ -1,0 +1,312 @@
+"""Each way in which a real broker can refuse: what mqtt_out says, what `mqtt test` advises.
+
+A secret is planted in every case and must not be found anywhere afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness_certificates import Authority
+from harness_mosquitto import Mosquitto
+from harness_mqtt import MqttStack
+from harness_net import LOOPBACK, free_port
+
+NAME = "broker.test"
+SECRET = "canary-7f3a9!@/:word"
+PASSWORD_FILE = "password"
+
+
+@dataclass
+class Case:
+    """A broker as it is set up, and the [mqtt] keys that meet it."""
+
+    broker: AbstractContextManager[object]
+    port: int
+    mqtt: dict[str, object] = field(default_factory=dict)
+    password: str | None = None
+    """Put into the environment."""
+
+
+MakeCase = Callable[[Path], Case]
+
+
+def broker(folder: Path, *lines: str, anonymous: bool = True) -> Mosquitto:
+    return Mosquitto(folder, extra_config="\n".join(lines), anonymous=anonymous)
+
+
+def tls_lines(authority: Authority, *, name: str = NAME, last_day: int = 400) -> list[str]:
+    pair = authority.issue(name, first_day=min(-1, last_day - 10), last_day=last_day)
+    return [f"certfile {pair.certificate}", f"keyfile {pair.key}"]
+
+
+def users(folder: Path) -> Path:
+    file = folder / "users"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", file, "gateway", "right"], check=True)
+    file.chmod(0o644)
+    return file
+
+
+def case(made: Mosquitto, password: str | None = None, **mqtt: object) -> Case:
+    return Case(broker=made, port=made.port, mqtt=mqtt, password=password)
+
+
+def tls(**keys: object) -> dict[str, object]:
+    return {"enabled": True, "server_name": NAME, **keys}
+
+
+def wrong_host(_folder: Path) -> Case:
+    return Case(broker=nullcontext(), port=1883, mqtt={"host": "no-such-host.invalid"})
+
+
+def wrong_port(_folder: Path) -> Case:
+    return Case(broker=nullcontext(), port=free_port())
+
+
+def wrong_password(folder: Path) -> Case:
+    made = broker(folder, f"password_file {users(folder)}", anonymous=False)
+    return case(made, password=SECRET, username="gateway")
+
+
+def no_password(folder: Path) -> Case:
+    return case(broker(folder, f"password_file {users(folder)}", anonymous=False))
+
+
+def missing_password_file(folder: Path) -> Case:
+    return case(broker(folder), username="gateway", password_file=str(folder / "nothing"))
+
+
+def password_file_of_bytes(folder: Path) -> Case:
+    (folder / PASSWORD_FILE).write_bytes(b"\xff\xfe")
+    return case(broker(folder), username="x", password_file=str(folder / PASSWORD_FILE))
+
+
+def wrong_authority(folder: Path) -> Case:
+    made = broker(folder, *tls_lines(Authority(folder)))
+    return case(made, tls=tls(ca_file=str(Authority(folder, "other").file)))
+
+
+def expired_certificate(folder: Path) -> Case:
+    authority = Authority(folder)
+    made = broker(folder, *tls_lines(authority, last_day=-2))
+    return case(made, tls=tls(ca_file=str(authority.file)))
+
+
+def certificate_of_another_name(folder: Path) -> Case:
+    authority = Authority(folder)
+    made = broker(folder, *tls_lines(authority, name="elsewhere.test"))
+    return case(made, tls=tls(ca_file=str(authority.file)))
+
+
+def ca_file_that_is_none(folder: Path) -> Case:
+    authority = Authority(folder)
+    (folder / "no.pem").write_text(SECRET, encoding="utf-8")
+    return case(broker(folder, *tls_lines(authority)), tls=tls(ca_file=str(folder / "no.pem")))
+
+
+def key_that_is_none(folder: Path) -> Case:
+    authority = Authority(folder)
+    mine = authority.issue("gateway")
+    mine.key.write_text(SECRET, encoding="utf-8")
+    keys = {"cert_file": str(mine.certificate), "key_file": str(mine.key)}
+    made = broker(folder, *tls_lines(authority))
+    return case(made, tls=tls(ca_file=str(authority.file), **keys))
+
+
+def client_certificate_missing(folder: Path) -> Case:
+    authority = Authority(folder)
+    made = broker(
+        folder,
+        *tls_lines(authority),
+        f"cafile {authority.file}",
+        "require_certificate true",
+    )
+    return case(made, tls=tls(ca_file=str(authority.file)))
+
+
+def port_without_tls(folder: Path) -> Case:
+    return case(broker(folder), tls=tls())
+
+
+@contextmanager
+def openssl_server(folder: Path, port: int, *options: str) -> Iterator[None]:
+    server = subprocess.Popen(
+        [
+            *("openssl", "s_server", "-accept", f"{LOOPBACK}:{port}", "-quiet", *options),
+            *("-cert", str(folder / f"authority/{NAME}.pem")),
+            *("-key", str(folder / f"authority/{NAME}.key")),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+def tls_too_old(folder: Path) -> Case:
+    authority, port = Authority(folder), free_port()
+    authority.issue(NAME)
+    return Case(
+        broker=openssl_server(folder, port, "-tls1_2"),
+        port=port,
+        mqtt={"tls": tls(ca_file=str(authority.file), min_version="1.3")},
+    )
+
+
+@contextmanager
+def mute_server(port: int) -> Iterator[None]:
+    with socket.create_server((LOOPBACK, port), backlog=50):
+        yield
+
+
+def broker_that_never_answers(_folder: Path) -> Case:
+    port = free_port()
+    return Case(broker=mute_server(port), port=port)
+
+
+def publishing_refused(folder: Path) -> Case:
+    acl = folder / "acl"
+    acl.write_text("topic read #\n", encoding="utf-8")
+    acl.chmod(0o644)
+    return case(broker(folder, f"acl_file {acl}"), protocol="5")
+
+
+CASES: list[tuple[MakeCase, str, str]] = [
+    # case, what mqtt_out says, what `mqtt test` advises
+    (wrong_host, "name look-up failed", "check the name"),
+    (wrong_port, "connection refused", "check mqtt.port"),
+    (wrong_password, "the broker refuses us: not authorized", "check mqtt.username"),
+    (no_password, "the broker refuses us: not authorized", "check mqtt.username"),
+    (missing_password_file, "mqtt.password_file", "write the password into this file"),
+    (password_file_of_bytes, "is not UTF-8 text", "write the password into this file"),
+    (wrong_authority, "certificate is refused", "set mqtt.tls.ca_file"),
+    (expired_certificate, "certificate has expired", "renew the broker's certificate"),
+    (certificate_of_another_name, "Hostname mismatch", "set mqtt.tls.server_name"),
+    (ca_file_that_is_none, "holds no PEM certificate", "check [mqtt.tls]"),
+    (key_that_is_none, "no usable pair", "check [mqtt.tls]"),
+    (client_certificate_missing, "want a client certificate", "want a client certificate"),
+    (port_without_tls, "does this port speak TLS?", "the broker's port for TLS"),
+    (tls_too_old, "TLS failed", "check [mqtt.tls]"),
+    (broker_that_never_answers, "does not answer within", "check mqtt.username"),
+    (publishing_refused, "the broker refuses a message: not authorized", "access list (ACL)"),
+]
+
+
+def ctl_test(config: Path, password: str | None) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TINYBMS_")}
+    if password is not None:
+        environment["TINYBMS_MQTT_PASSWORD"] = password
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "tinybms_ctl", "mqtt", "test", "--config", str(config)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "said", "advised"), CASES, ids=[make.__name__ for make, _said, _advised in CASES]
+)
+def test_a_refusal_has_its_own_words_advice_and_leaks_no_secret(
+    run_dir: Path, make: MakeCase, said: str, advised: str
+) -> None:
+    folder = run_dir / "peer"
+    folder.mkdir()
+    made = make(folder)
+    with ExitStack() as cleanup:
+        cleanup.enter_context(made.broker)
+        stack = cleanup.enter_context(MqttStack(run_dir, made.port, made.mqtt))
+        environ = {} if made.password is None else {"TINYBMS_MQTT_PASSWORD": made.password}
+        process = stack.start(**environ)
+
+        def told() -> bool:
+            status = stack.status()
+            return status is not None and status.last_error != "" and said in status.last_error
+
+        stack.feed_until(told)
+        answer = ctl_test(stack.gateway.config_file, made.password)
+        assert answer.returncode == 1
+        assert advised in answer.stdout, answer.stdout + answer.stderr
+        assert "Traceback" not in answer.stderr
+        assert process.poll() is None
+        everything = "".join(
+            [
+                answer.stdout,
+                answer.stderr,
+                stack.gateway.log("mqtt_out").read_text(encoding="utf-8"),
+                str(stack.probe.messages),
+            ]
+        )
+        assert SECRET not in everything
+        assert "right" not in answer.stdout
+
+
+def test_mqtt_test_goes_all_the_way_and_counts_the_days(run_dir: Path) -> None:
+    folder = run_dir / "peer"
+    folder.mkdir()
+    authority = Authority(folder)
+    mine = authority.issue("gateway")
+    acl = folder / "acl"
+    acl.write_text("user gateway\ntopic readwrite #\n", encoding="utf-8")
+    acl.chmod(0o644)
+    lines = (
+        *tls_lines(authority, last_day=9),
+        f"cafile {authority.file}",
+        "require_certificate true",
+        f"password_file {users(folder)}",
+        f"acl_file {acl}",
+    )
+    (run_dir / PASSWORD_FILE).write_text("right\n", encoding="utf-8")
+    mqtt = {
+        "username": "gateway",
+        "password_file": str(run_dir / PASSWORD_FILE),
+        "tls": tls(
+            ca_file=str(authority.file),
+            cert_file=str(mine.certificate),
+            key_file=str(mine.key),
+        ),
+    }
+    with (
+        broker(folder, *lines, anonymous=False) as made,
+        MqttStack(run_dir, made.port, mqtt) as stack,
+    ):
+        stack.start()
+        stack.feed_until(stack.online)
+        answer = ctl_test(stack.gateway.config_file, None)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert "is good for 9 days: renew it soon" in answer.stdout
+        assert "login    with a user name" in answer.stdout
+        assert answer.stdout.count("written and read back") == 2
+        assert stack.online()
+
+
+def test_mqtt_test_tells_of_an_access_list_that_swallows_messages(run_dir: Path) -> None:
+    folder = run_dir / "peer"
+    folder.mkdir()
+    acl = folder / "acl"
+    acl.write_text("topic read #\n", encoding="utf-8")
+    acl.chmod(0o644)
+    with (
+        broker(folder, f"acl_file {acl}") as made,
+        MqttStack(run_dir, made.port, {}) as stack,
+    ):
+        answer = ctl_test(stack.gateway.config_file, None)
+        assert answer.returncode == 1
+        assert "took the message but does not hand it out" in answer.stdout
+        assert "access list (ACL)" in answer.stdout
