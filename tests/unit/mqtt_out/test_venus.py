@@ -56,7 +56,9 @@ def test_it_is_neither_retained_nor_acknowledged() -> None:
 
 
 def test_consumed_charge_is_negative_and_capacity_is_what_is_left() -> None:
-    shown = body(fake_live(sample=fake_sample(soc_pct=25.0)))
+    counters = Counters(discharged_ah=1234.5)
+    shown = body(fake_live(sample=fake_sample(soc_pct=25.0), counters=counters))
+    assert shown["History"]["TotalAhDrawn"] == -1234.5
     assert shown["InstalledCapacity"] == 280.0
     assert shown["ConsumedAmphours"] == -210.0
     assert shown["Capacity"] == 70.0
