@@ -282,6 +282,7 @@ def test_the_keepalive_period_is_that_of_0x351(run_dir: Path) -> None:
         assert 2 <= counted[0x355] <= 4
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_the_ladder_of_ages_on_the_bus(run_dir: Path) -> None:
     """With the shortest ages that the configuration allows."""

@@ -127,7 +127,9 @@ def test_a_stop_is_bounded_when_the_broker_is_frozen(
     assert process.wait(4.0) == 0
 
 
-@pytest.mark.parametrize("cycles", [SHORT_FREEZE, LONG_FREEZE])
+@pytest.mark.parametrize(
+    "cycles", [SHORT_FREEZE, pytest.param(LONG_FREEZE, marks=pytest.mark.long)]
+)
 def test_a_frozen_broker_gets_nothing_old_on_a_live_topic_when_it_wakes(
     stack: MqttStack, mosquitto: Mosquitto, listener: Listener, cycles: int
 ) -> None:

@@ -71,6 +71,7 @@ def test_it_shows_data_until_it_is_told_to_end(run_dir: Path, number: signal.Sig
     assert "Traceback" not in demo.text()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_long_path_is_no_hindrance_and_the_short_folder_is_removed(run_dir: Path) -> None:
     folder = run_dir / ("a-folder-with-a-long-name-" * 4)
