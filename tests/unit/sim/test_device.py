@@ -94,7 +94,7 @@ def test_limits_of_settings_move_with_the_other_settings(resting: BmsLine) -> No
     lowest = ask(resting, framed(0x1D, 1, 0, 16))
     highest = ask(resting, framed(0x1D, 2, 0, 16))
     words = [struct.unpack_from("<16H", reply, 3) for reply in (lowest, highest)]
-    assert [w[0] for w in words] == [2910, 3740]
+    assert [w[0] for w in words] == [2810, 3740]
     assert [w[15] for w in words] == [3660, 4500]
 
 
