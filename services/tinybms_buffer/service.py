@@ -92,7 +92,6 @@ class BufferService:
             memory=memory.load(),
             save=memory.save,
         )
-        self._tracking = False
         self._wear = Wear()
         self._status = BufferStatus(state="idle")
         self._server: RequestServer | None = None
@@ -102,6 +101,7 @@ class BufferService:
         """Subscribe, answer claims, begin to ask what was missed."""
         context = self._context
         zmq_context, clock, loop = context.bus.context, context.clock, context.loop
+        context.bus.subscribe(CRITICAL, self._on_critical)
         context.bus.subscribe(MQTT_DELIVERED, self._on_delivered)
         self._server = RequestServer(
             context=zmq_context,
@@ -116,6 +116,7 @@ class BufferService:
             clock=clock,
             loop=loop,
         )
+        loop.every(ASK_PERIOD_S, self._ask)
         loop.every(PERIOD_S, self._each_second)
 
     def stop(self) -> None:
@@ -144,11 +145,6 @@ class BufferService:
         self._keeper.take(cast("Critical", message.body))
 
     def _on_delivered(self, message: AnyMessage) -> None:
-        if not self._tracking:
-            # Until somebody says what arrived, everything would seem to be owed.
-            self._tracking = True
-            self._context.bus.subscribe(CRITICAL, self._on_critical)
-            self._context.loop.every(ASK_PERIOD_S, self._ask)
         self._keeper.delivered(cast("MqttDelivered", message.body))
 
     def _answer(self, body: RequestBody) -> ReplyBody:

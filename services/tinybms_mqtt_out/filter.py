@@ -46,8 +46,11 @@ class TopicFilter:
         """Whether the next value goes out whatever it is."""
         return self._forced
 
-    def due(self, value: Value, now_s: float) -> bool:
-        """Whether `value` should go out now; `sent` must follow when it did."""
+    def due(self, value: Value, now_s: float, *, news: bool = True) -> bool:
+        """Whether `value` should go out now; `sent` must follow when it did.
+
+        `news` False: somebody else tells what is new, here it is only repeated.
+        """
         if self._sent_s is None or self._forced:
             return True
         silence_s = now_s - self._sent_s
@@ -57,7 +60,7 @@ class TopicFilter:
         early_s = _EARLY * cadence.min_interval_s
         if not cadence.critical and now_s < self._next_s - early_s:
             return False
-        return self._is_news(value)
+        return news and self._is_news(value)
 
     def sent(self, value: Value, now_s: float) -> None:
         """Note that `value` went out."""

@@ -26,6 +26,8 @@ class Stamp:
     boot: str
     timestamp_ms: int
     time_ok: bool = True
+    replayed: bool = False
+    """Whether it was stored in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Reading:
     raw: int | None = None
     text: str | None = None
     """The value in words, for alarms and reasons."""
+    severity: str | None = None
+    """Of an event: info, warning or alarm."""
 
 
 def number(value: Value, decimals: int) -> Value:
@@ -87,8 +91,12 @@ class PayloadTemplate:
             parts += (b',"register_key":', _json(self._topic.register_key))
         if reading.text is not None:
             parts += (b',"text":', _json(reading.text))
+        if reading.severity is not None:
+            parts += (b',"severity":', _json(reading.severity))
         if not stamp.time_ok:
             parts.append(b',"time_ok":false')
+        if stamp.replayed:
+            parts.append(b',"replayed":true')
         parts.append(b"}")
         return b"".join(parts)
 

@@ -23,6 +23,7 @@ from tinybms_messages.topics import (
 from tinybms_mqtt_out import statuses
 from tinybms_mqtt_out.advice import start_warnings
 from tinybms_mqtt_out.announcing import Announcing
+from tinybms_mqtt_out.critical_out import CriticalOut
 from tinybms_mqtt_out.discovery import Discovery
 from tinybms_mqtt_out.events import Received
 from tinybms_mqtt_out.feed import Feed
@@ -84,6 +85,7 @@ class MqttOut:
             on_full_set=self._full_set,
             on_received=self._on_received,
             on_lost=self._on_lost,
+            on_answered=lambda record, taken: self._critical.answered(record, taken=taken),
         )
         self._feed = Feed(
             values=Values(config.mqtt, self._root),
@@ -91,6 +93,7 @@ class MqttOut:
             kernel_boot_id=context.clock.kernel_boot_id,
             offer=self._uplink.offer,
         )
+        self._critical = CriticalOut(context, self._feed.values, self._uplink)
         version = metadata.version("tinybms-gateway")
         self._document = statuses.StatusDocument(self._root, version=version)
         self._announcing = (
@@ -122,12 +125,14 @@ class MqttOut:
         loop.every(SECOND_S, self._each_second)
         if venus_wanted(self._context.config):
             loop.every(PERIOD_S, self._tell_venus)
+        self._critical.start()
         self._uplink.start()
 
     def stop(self) -> None:
         """Publish `false` on status/connected and await it, for at most two seconds."""
         self._uplink.stop()
         self._context.bus.publish(MQTT_STATUS, self._uplink.status())
+        self._critical.stop()
 
     def state(self) -> tuple[str, str]:
         """See tinybms_runtime.runner.Service."""
@@ -161,6 +166,7 @@ class MqttOut:
 
     def _on_buffer_status(self, message: AnyMessage) -> None:
         self._buffer = cast("BufferStatus", message.body)
+        self._critical.buffer_says(self._buffer)
 
     def _tick(self) -> None:
         self._uplink.tick()
@@ -223,6 +229,7 @@ class MqttOut:
             self._announcing.received(message)
 
     def _on_lost(self) -> None:
+        self._critical.disconnected()
         if self._announcing is not None:
             self._announcing.disconnected()
 

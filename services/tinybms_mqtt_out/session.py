@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from tinybms_mqtt_out.publication import Kind, Publication
+from tinybms_mqtt_out.publication import Kind, Publication, RecordId
 from tinybms_mqtt_out.window import Window
 from tinybms_runtime.backoff import Backoff
 
@@ -26,8 +26,8 @@ ACK_TIMEOUT_S: Final = 10.0
 """Age of the oldest unacknowledged message at which the connection counts as dead."""
 
 STALL_S: Final = 2.0
-"""Age of the oldest unacknowledged message from which telemetry is held back, so that a frozen
-broker does not find seconds of old values in its socket when it wakes."""
+"""Age of the oldest unacknowledged message from which telemetry and records are held back, so that
+a frozen broker does not get seconds of old values when it wakes; records come as replays."""
 
 FULL_SET_DELAY_S: Final = 1.0
 """After the birth; Home Assistant drops what comes in the first moments after discovery."""
@@ -109,7 +109,15 @@ class Lost:
     failure: Failure
 
 
-Action = Open | Close | Send | Announce | FullSet | Lost
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The broker has taken a record, or has refused it."""
+
+    record: RecordId
+    taken: bool
+
+
+Action = Open | Close | Send | Announce | FullSet | Lost | Answered
 Actions = Sequence[Action]
 
 
@@ -178,7 +186,8 @@ class Session:
 
     def acknowledged(self, token: int, now_s: float, failure: Failure | None = None) -> Actions:
         """The broker answered for a message with QoS 1; `failure` when it refused it."""
-        if not self.window.acknowledged(token):
+        publication = self.window.acknowledged(token)
+        if publication is None:
             return ()
         self._last_ack_s = now_s
         if failure is None:
@@ -186,10 +195,12 @@ class Session:
         else:
             self.failed += 1
             self.last_failure = failure
+        record = publication.record
+        answered = () if record is None else (Answered(record, taken=failure is None),)
         if self._held_back and self.window.oldest_age_s(now_s) <= STALL_S:
             self._held_back = False
-            return (*self._flush(now_s), FullSet())
-        return self._flush(now_s)
+            return (*answered, *self._flush(now_s), FullSet())
+        return (*answered, *self._flush(now_s))
 
     def offer(self, publication: Publication, now_s: float) -> Actions:
         """Publish something if and when the way is free; what can't go is counted as failed."""
@@ -197,13 +208,14 @@ class Session:
             if publication.kind is not Kind.HEARTBEAT:
                 self.failed += 1
             return ()
-        if publication.qos > 0:
-            self.window.offer(publication)
-            return self._flush(now_s)
-        if self.window.oldest_age_s(now_s) > STALL_S:
+        stalled = self.window.oldest_age_s(now_s) > STALL_S
+        if stalled and (publication.qos == 0 or publication.record is not None):
             self.failed += 1
             self._held_back = True
             return ()
+        if publication.qos > 0:
+            self.window.offer(publication)
+            return self._flush(now_s)
         self.published += 1
         return (Send(publication, 0),)
 
@@ -232,6 +244,12 @@ class Session:
         self.window.offer(farewell)
         return self._flush(now_s)
 
+    def room(self, now_s: float) -> int:
+        """Messages that could go at once; 0 while the broker is away or does not answer."""
+        if self.state is not State.ONLINE or self.window.oldest_age_s(now_s) > STALL_S:
+            return 0
+        return self.window.room
+
     def ack_age_s(self, now_s: float) -> float | None:
         """Time since the last sign that the broker takes our messages, None while offline."""
         if self.state is not State.ONLINE or self._last_ack_s is None:
@@ -256,6 +274,8 @@ class Session:
         if age_s >= ACK_TIMEOUT_S:
             text = f"the broker has not acknowledged anything for {age_s:.0f} s"
             return self.failed_with(Failure(code=110, text=text), now_s)
+        if age_s > STALL_S:
+            self._held_back |= self.window.give_up_records()
         if self._full_set_s is not None and now_s >= self._full_set_s:
             self._full_set_s = None
             return (FullSet(), *self._flush(now_s))

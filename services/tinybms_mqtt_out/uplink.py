@@ -16,12 +16,13 @@ from tinybms_mqtt_out.events import (
     Received,
     SubscriptionRefused,
 )
-from tinybms_mqtt_out.publication import Publication
+from tinybms_mqtt_out.publication import Publication, RecordId
 from tinybms_mqtt_out.session import (
     DRAIN_TIMEOUT_S,
     Action,
     Actions,
     Announce,
+    Answered,
     Close,
     Failure,
     FullSet,
@@ -45,7 +46,8 @@ class Uplink:
     """The way to the MQTT broker.
 
     `on_announce` and `on_full_set` are asked for messages, `on_received` gets those that come in,
-    `on_lost` is told when a connection that stood is gone.
+    `on_lost` is told when a connection that stood is gone, `on_answered` whether the broker took a
+    record.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Uplink:
         on_full_set: Callable[[], None],
         on_received: Callable[[Received], None],
         on_lost: Callable[[], None],
+        on_answered: Callable[[RecordId, bool], None],
     ) -> None:
         self._context = context
         self._farewell = will
@@ -64,6 +67,7 @@ class Uplink:
         self._on_full_set = on_full_set
         self._on_received = on_received
         self._on_lost = on_lost
+        self._on_answered = on_answered
         self._session = Session(
             backoff=Backoff(FIRST_RETRY_S, RETRY_CEILING_S),
             client_id=context.config.mqtt.client_id,
@@ -81,6 +85,11 @@ class Uplink:
     def online(self) -> bool:
         """Whether the broker takes our messages."""
         return self._session.state is State.ONLINE
+
+    @property
+    def room(self) -> int:
+        """Messages with QoS 1 that could go at once without making anything wait."""
+        return self._session.room(self._now_s())
 
     def start(self) -> None:
         """Begin to connect."""
@@ -163,6 +172,8 @@ class Uplink:
                     self._on_announce()
                 case FullSet():
                     self._on_full_set()
+                case Answered(record, taken):
+                    self._on_answered(record, taken)
                 case Lost(failure):
                     self._tell_of_loss(failure)
 

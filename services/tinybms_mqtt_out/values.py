@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from tinybms_config.model import Mqtt
+from tinybms_messages.critical import Critical, CriticalClass
 from tinybms_messages.live import AlarmName
 from tinybms_messages.registers import RegisterValue
+from tinybms_messages.requests import StoredRecord
 from tinybms_mqtt_out.filter import Cadence, TopicFilter
 from tinybms_mqtt_out.model import Band, Group, Snapshot, Value, ValueTopic
 from tinybms_mqtt_out.payload import PayloadTemplate, Reading, Stamp
-from tinybms_mqtt_out.publication import Kind, Publication
+from tinybms_mqtt_out.publication import Kind, Publication, RecordId
 from tinybms_mqtt_out.topics import value_topics
 
 SETTINGS_SILENCE_S: Final = 3600.0
@@ -96,6 +98,19 @@ class Values:
         known = self._known.get(key)
         return None if known is None else known.value.value
 
+    def record(self, record: Critical, now_s: float) -> Publication:
+        """The message of a critical record as it is made."""
+        channel = self._channels.get(record.suffix)
+        if channel is not None:
+            channel.filter.sent(record.value, now_s)
+        return self._record_message(record, f"{self._root}/{record.suffix}", Kind.CRITICAL)
+
+    def replayed(self, stored: StoredRecord, store: str) -> Publication:
+        """The message of a record that was stored, with its own time and marked as such."""
+        record = stored.record
+        topic = f"{self._root}/replay/{record.suffix}"
+        return self._record_message(record, topic, Kind.REPLAY, stored=stored.id, store=store)
+
     def force_all(self) -> None:
         """Let the next value of every topic through."""
         for channel in self._channels.values():
@@ -109,11 +124,11 @@ class Values:
         self, snapshot: Snapshot, stamp: Stamp, now_s: float
     ) -> list[Publication]:
         """What is due of limits and alarms alone, while no new sample comes."""
-        return self._derived(self._ageing, snapshot, {}, stamp, now_s)
+        return self._derived(self._ageing, snapshot, {}, stamp, now_s, ageing=True)
 
     def cable_alarm(self, snapshot: Snapshot, stamp: Stamp, now_s: float) -> list[Publication]:
         """What is due of the one alarm that stays true when the data are lost."""
-        return self._derived(self._cable, snapshot, {}, stamp, now_s)
+        return self._derived(self._cable, snapshot, {}, stamp, now_s, ageing=True)
 
     def measured(
         self,
@@ -147,6 +162,38 @@ class Values:
             due += self._fed_messages(self._fed[key], known, now_s, forced_only=True)
         return due
 
+    def _record_message(
+        self,
+        record: Critical,
+        address: str,
+        kind: Kind,
+        *,
+        stored: int | None = None,
+        store: str = "",
+    ) -> Publication:
+        channel = self._channels.get(record.suffix)
+        template = _template(record.suffix) if channel is None else channel.template
+        reading = Reading(
+            value=record.value,
+            raw=record.raw,
+            text=None if record.record_class is CriticalClass.SAMPLE else record.text,
+            severity=record.severity or None,
+        )
+        stamp = Stamp(
+            seq=record.live_seq,
+            boot=record.boot,
+            timestamp_ms=record.wall_ns // 1_000_000,
+            time_ok=record.time_ok,
+            replayed=stored is not None,
+        )
+        return Publication(
+            topic=address,
+            payload=template.encode(reading, stamp),
+            qos=self._config.qos.get(record.suffix, 1) if stored is None else 1,
+            kind=kind,
+            record=RecordId(boot=record.boot, seq=record.seq, stored=stored, store=store),
+        )
+
     def _arrange(self, cell_count: int) -> None:
         """Make the channels; those that stay keep their memory."""
         self.cell_count = cell_count
@@ -178,14 +225,20 @@ class Values:
         registers: Mapping[str, RegisterValue],
         stamp: Stamp,
         now_s: float,
+        *,
+        ageing: bool = False,
     ) -> list[Publication]:
+        """What is due; news of critical topics come as records, while there is somebody who ages.
+
+        While no sample comes (`ageing`) acquisition may be gone, so that nobody makes records.
+        """
         due: list[Publication] = []
         for channel in channels:
             topic = channel.topic
             if topic.derive is None:
                 continue
             value = topic.derive(snapshot)
-            if not channel.filter.due(value, now_s):
+            if not channel.filter.due(value, now_s, news=ageing or not topic.critical):
                 continue
             channel.filter.sent(value, now_s)
             reading = Reading(
@@ -207,6 +260,12 @@ class Values:
                 channel.filter.sent(value, now_s)
                 due.append(channel.message(Reading(value=value, raw=known.value.raw), known.stamp))
         return due
+
+
+def _template(suffix: str) -> PayloadTemplate:
+    """For a record that belongs to no value topic, such as an event."""
+    label = suffix.replace("_", " ").capitalize()
+    return PayloadTemplate(ValueTopic(suffix=suffix, label=label, group=Group.PACK))
 
 
 def _raw(

@@ -1,5 +1,7 @@
 """Messages with QoS 1 on their way: at most so many unacknowledged, the newest of a topic waits.
 
+Of critical records each one waits, for each is owed; what finds no place comes back as a replay.
+
 paho's own window is not used: it ignores its limit after a reconnect and sends old messages again
 without a mark.
 """
@@ -8,13 +10,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tinybms_mqtt_out.publication import Kind, Publication
+from tinybms_mqtt_out.publication import Kind, Publication, RecordId
 
 IN_FLIGHT_LIMIT: Final = 20
 """Unacknowledged messages at a time; brokers commonly take 20 without queueing."""
 
 PENDING_LIMIT: Final = 512
-"""Topics that may wait; more than the gateway has, so that only a defect could reach it."""
+"""Messages that may wait; more than the gateway has, so that only a defect could reach it."""
 
 
 class Window:
@@ -24,7 +26,7 @@ class Window:
         self.limit = self._own_limit = limit
         self._next_token = 1
         self._in_flight: dict[int, tuple[Publication, float]] = {}
-        self._pending: dict[str, Publication] = {}
+        self._pending: dict[tuple[str, RecordId | None], Publication] = {}
         self._heartbeat: Publication | None = None
         self._heartbeat_token: int | None = None
         self.lost = 0
@@ -38,6 +40,11 @@ class Window:
     def in_flight(self) -> int:
         """Messages sent and not yet acknowledged."""
         return len(self._in_flight)
+
+    @property
+    def room(self) -> int:
+        """Messages that could be sent at once, behind those that wait."""
+        return max(0, self.limit - len(self._in_flight) - len(self._pending))
 
     @property
     def empty(self) -> bool:
@@ -56,12 +63,12 @@ class Window:
             if self._heartbeat_token is None:
                 self._heartbeat = publication
             return
-        replaced = self._pending.pop(publication.topic, None)
+        replaced = self._pending.pop(publication.place, None)
         if replaced is not None or len(self._pending) >= PENDING_LIMIT:
             self.lost += 1
         if replaced is None and len(self._pending) >= PENDING_LIMIT:
             return
-        self._pending[publication.topic] = publication
+        self._pending[publication.place] = publication
 
     def take(self, now_s: float) -> list[tuple[int, Publication]]:
         """Move what fits to the way; critical messages first, the heartbeat last."""
@@ -75,11 +82,12 @@ class Window:
             taken.append((self._heartbeat_token, publication))
         return taken
 
-    def acknowledged(self, token: int) -> bool:
-        """Note the broker's acknowledgement; False for a token that is not on its way."""
+    def acknowledged(self, token: int) -> Publication | None:
+        """Note the broker's acknowledgement; what it is for, None when that is not on its way."""
         if token == self._heartbeat_token:
             self._heartbeat_token = None
-        return self._in_flight.pop(token, None) is not None
+        publication, _ = self._in_flight.pop(token, (None, 0.0))
+        return publication
 
     def clear(self) -> None:
         """Give up everything, on its way or waiting: the connection is gone."""
@@ -89,15 +97,26 @@ class Window:
         self._heartbeat = None
         self._heartbeat_token = None
 
+    def give_up_records(self) -> bool:
+        """Let the records that wait be stored and replayed; whether there were any."""
+        waiting = [place for place, one in self._pending.items() if one.record is not None]
+        for place in waiting:
+            del self._pending[place]
+        self.lost += len(waiting)
+        return bool(waiting)
+
     def drop_heartbeat(self) -> None:
         """Forget a heartbeat that waits, so that it can't follow a farewell."""
         self._heartbeat = None
 
-    def _most_urgent(self) -> str:
-        for topic, publication in self._pending.items():
+    def _most_urgent(self) -> tuple[str, RecordId | None]:
+        fresh = None
+        for place, publication in self._pending.items():
             if publication.kind is Kind.CRITICAL:
-                return topic
-        return next(iter(self._pending))
+                return place
+            if fresh is None and publication.kind is not Kind.REPLAY:
+                fresh = place
+        return fresh or next(iter(self._pending))
 
     def _send(self, publication: Publication, now_s: float) -> int:
         token = self._next_token

@@ -82,7 +82,7 @@ def test_a_killed_broker_is_found_again_and_the_outage_is_told_in_two_lines(
     stack.feed_until(stack.online)
     mosquitto.kill()
     stack.feed_until(lambda: not stack.online())
-    stack.feed(3.0)
+    stack.feed(3.0, pack_voltage_v=49.0)
     mosquitto.start()
     with Listener(mosquitto, run_dir / "heard") as listener:
         stack.feed_until(lambda: bool(listener.of("alarm_low_voltage")))

@@ -126,7 +126,9 @@ def test_register_values_wait_for_the_live_data_of_their_cycle(
     assert listener.of("stat_full_charge_count")[0].json["address"] == 112
 
 
-def test_limits_and_alarms_go_out_at_once(stack: MqttStack, listener: Listener) -> None:
+def test_limits_and_alarms_age_when_no_new_sample_comes(
+    stack: MqttStack, listener: Listener
+) -> None:
     stack.start()
     stack.feed_until(lambda: bool(listener.of("charge_current_limit")))
     changed = fake_live(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_mqtt_out.publication import Kind, Publication
+from tinybms_mqtt_out.publication import Kind, Publication, RecordId
 from tinybms_mqtt_out.window import IN_FLIGHT_LIMIT, PENDING_LIMIT, Window
 
 
@@ -42,6 +42,34 @@ def test_an_alarm_overtakes_what_waits_and_the_heartbeat_comes_last() -> None:
     for publication in (heartbeat(), message("status"), message("alarm", kind=Kind.CRITICAL)):
         window.offer(publication)
     assert [publication.topic for _, publication in window.take(0.0)] == ["alarm", "status"]
+
+
+def record(seq: int, kind: Kind = Kind.CRITICAL) -> Publication:
+    name = RecordId(boot="b", seq=seq)
+    return Publication(topic="soc", payload=b"%d" % seq, qos=1, kind=kind, record=name)
+
+
+def test_of_critical_records_each_one_waits_in_order() -> None:
+    window = Window(limit=1)
+    for publication in (record(9, Kind.REPLAY), message("soc"), record(1), record(2)):
+        window.offer(publication)
+    order = []
+    while taken := window.take(0.0):
+        order.append(taken[0][1].payload)
+        window.acknowledged(taken[0][0])
+    assert order == [b"1", b"2", b"1", b"9"]
+    assert window.lost == 0
+
+
+def test_records_that_wait_can_be_given_up_alone() -> None:
+    window = Window(limit=1)
+    for publication in (message("status"), record(1), message("soc")):
+        window.offer(publication)
+    window.take(0.0)
+    window.offer(record(2))
+    assert window.give_up_records()
+    assert not window.give_up_records()
+    assert [one.topic for one in window._pending.values()] == ["status", "soc"]
 
 
 def test_one_heartbeat_is_on_its_way_at_most() -> None:

@@ -1,0 +1,182 @@
+"""Critical records at mqtt_out: live when made, acknowledged on the bus, replayed when stored."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_critical import make_alarm, make_record
+from harness_gateway import BusProbe
+from harness_mosquitto import Mosquitto
+from harness_mqtt import Listener, MqttStack
+from tinybms_messages.critical import Critical, CriticalClass
+from tinybms_messages.status import BufferStatus
+from tinybms_messages.topics import BUFFER_STATUS, CRITICAL, MQTT_DELIVERED
+
+WALL_NS = 1_795_600_000_123_000_000
+
+
+class Rig:
+    """Bus broker, mqtt_out and buffer; the test is acquisition."""
+
+    def __init__(self, stack: MqttStack, listener: Listener) -> None:
+        self.stack = stack
+        self.listener = listener
+        self.probe = stack.probe
+        self.probe.listen(MQTT_DELIVERED, BUFFER_STATUS)
+        self.boot = secrets.token_hex(8)
+        self.seq = 0
+
+    def say(self, *, alarm: bool = False, **changes: object) -> Critical:
+        """A new record of now on the bus."""
+        self.seq += 1
+        fields = {"boot": self.boot, "wall_ns": WALL_NS, **changes}
+        record = make_alarm(self.seq, **fields) if alarm else make_record(self.seq, **fields)
+        self.probe.publish(CRITICAL, record)
+        return record
+
+    def wait(self, done: Any) -> None:  # noqa: ANN401 - a condition
+        self.stack.wait_until(done)
+
+    def delivered(self) -> int:
+        """Up to which number all is acknowledged."""
+        last = self.probe.last(MQTT_DELIVERED)
+        boots = {} if last is None else {boot.boot: boot for boot in last.body.boots}
+        return boots[self.boot].up_to if self.boot in boots else 0
+
+    def buffer(self) -> BufferStatus | None:
+        last = self.probe.last(BUFFER_STATUS)
+        return None if last is None else last.body
+
+    def stored_is(self, rows: int) -> bool:
+        status = self.buffer()
+        return status is not None and status.rows == rows and status.waiting == 0
+
+    def bodies(self, topic: str) -> list[dict[str, Any]]:
+        return [message.json for message in self.listener.of(topic)]
+
+
+@pytest.fixture
+def rig(run_dir: Path, mosquitto: Mosquitto) -> Iterator[Rig]:
+    with (
+        Listener(mosquitto, run_dir / "heard") as listener,
+        MqttStack(run_dir, mosquitto.port) as stack,
+    ):
+        rig = Rig(stack, listener)
+        stack.start()
+        stack.gateway.start("buffer")
+        stack.wait_until(lambda: stack.online() and rig.buffer() is not None)
+        yield rig
+
+
+def test_a_record_is_published_when_it_is_made_and_its_acknowledgement_told(rig: Rig) -> None:
+    rig.say(value=51.5)
+    rig.say(alarm=True)
+    rig.wait(lambda: rig.delivered() == 2)
+    rig.wait(lambda: bool(rig.listener.of("alarm_low_soc")))
+    (soc,) = rig.listener.of("soc_percent")
+    assert (soc.qos, soc.retained) == (1, False)
+    body = soc.json
+    assert (body["value"], body["raw"], body["seq"]) == (51.5, 51_500_000, 10)
+    assert (body["boot"], body["timestamp_ms"]) == (rig.boot, WALL_NS // 1_000_000)
+    assert body["gx"]
+    assert "replayed" not in body
+    (alarm,) = rig.bodies("alarm_low_soc")
+    assert (alarm["value"], alarm["text"]) == (1, "SoC 9 %")
+    rig.wait(lambda: rig.stored_is(0))
+    assert rig.listener.of("replay/soc_percent") == []
+
+
+def test_events_have_their_own_topic(rig: Rig) -> None:
+    rig.say(
+        record_class=CriticalClass.EVENT,
+        suffix="event",
+        value="bms_fault",
+        raw=None,
+        text="over-voltage",
+        severity="alarm",
+    )
+    rig.wait(lambda: bool(rig.listener.of("event")))
+    (event,) = [body for body in rig.bodies("event") if body["boot"] == rig.boot]
+    assert (event["value"], event["text"], event["severity"]) == (
+        "bms_fault",
+        "over-voltage",
+        "alarm",
+    )
+
+
+def test_each_of_many_records_of_one_topic_arrives(rig: Rig) -> None:
+    for number in range(150):
+        rig.say(value=50.0 + number / 10)
+    rig.wait(lambda: len(rig.listener.of("soc_percent")) == 150)
+    assert [body["seq"] for body in rig.bodies("soc_percent")] == [10 * n for n in range(1, 151)]
+
+
+def test_what_an_outage_kept_back_is_replayed_in_order_and_marked(
+    rig: Rig, mosquitto: Mosquitto, run_dir: Path
+) -> None:
+    rig.say()
+    rig.wait(lambda: rig.delivered() == 1)
+    mosquitto.kill()
+    rig.wait(lambda: not rig.stack.online())
+    for number in range(30):
+        rig.say(alarm=number % 3 == 0)
+    rig.wait(lambda: rig.stored_is(30))
+    mosquitto.start()
+    with Listener(mosquitto, run_dir / "heard again") as listener:
+        rig.listener = listener
+        rig.wait(lambda: rig.stored_is(0) and rig.delivered() == 31)
+        replayed = [m for m in listener.all() if m.topic.startswith("replay/")]
+        assert {(m.qos, m.retained, m.json["replayed"]) for m in replayed} == {(1, False, True)}
+        alarms = [m.json["seq"] for m in replayed if m.topic == "replay/alarm_low_soc"]
+        values = [m.json["seq"] for m in replayed if m.topic == "replay/soc_percent"]
+        assert (len(alarms), len(values)) == (10, 20)
+        assert (alarms, values) == (sorted(alarms), sorted(values))
+        assert [m.topic for m in replayed[:10]] == ["replay/alarm_low_soc"] * 10
+        assert {m.json["timestamp_ms"] for m in replayed} == {WALL_NS // 1_000_000}
+        live = [m for m in listener.all() if m.topic in {"soc_percent", "alarm_low_soc"}]
+        assert live == []
+
+
+def test_deliveries_are_known_after_sigkill(rig: Rig) -> None:
+    for _ in range(5):
+        rig.say()
+    rig.wait(lambda: rig.delivered() == 5)
+    rig.stack.gateway.kill("mqtt_out")
+    rig.probe.messages["MQTT_DELIVERED"].clear()
+    rig.stack.start()
+    rig.wait(lambda: rig.delivered() == 5)
+    rig.wait(lambda: rig.stored_is(0))
+    assert rig.listener.of("replay/soc_percent") == []
+
+
+def test_a_record_that_waited_for_long_is_no_live_value(rig: Rig) -> None:
+    process = rig.stack.gateway.processes["mqtt_out"]
+    rig.say()
+    rig.wait(lambda: rig.delivered() == 1)
+    process.send_signal(19)
+    rig.say()
+    rig.wait(lambda: rig.stored_is(1))
+    process.send_signal(18)
+    rig.wait(lambda: bool(rig.listener.of("replay/soc_percent")))
+    assert [body["seq"] for body in rig.bodies("soc_percent")] == [10]
+    rig.wait(lambda: rig.stored_is(0))
+
+
+def test_with_the_buffer_switched_off_records_still_go_out_live(
+    run_dir: Path, mosquitto: Mosquitto
+) -> None:
+    with (
+        Listener(mosquitto, run_dir / "heard") as listener,
+        MqttStack(run_dir, mosquitto.port) as stack,
+        BusProbe(stack.gateway.paths),
+    ):
+        rig = Rig(stack, listener)
+        stack.start()
+        stack.wait_until(stack.online)
+        rig.say()
+        rig.wait(lambda: rig.delivered() == 1)
