@@ -24,7 +24,10 @@ class Follows(StrEnum):
 
 
 VALUE: Final = "{{ value_json.value }}"
-"""null becomes the word None, which Home Assistant takes as unknown."""
+"""null becomes the word None, which a numeric sensor takes as unknown."""
+
+TEXT: Final = "{{ 'unknown' if value_json.value is none else value_json.value }}"
+"""A sensor of text would show the word None."""
 
 ON_IF_POSITIVE: Final = "{{ 'ON' if value_json.value | float(0) > 0 else 'OFF' }}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from tinybms_mqtt_out.entity import ON_IF_POSITIVE, Entity, Follows, Platform
+from tinybms_mqtt_out.entity import ON_IF_POSITIVE, TEXT, VALUE, Entity, Follows, Platform
 from tinybms_mqtt_out.model import Group, ValueTopic
 from tinybms_protocol.status import OnlineStatus
 
@@ -20,9 +20,9 @@ _energy = partial(Entity, device_class="energy", state_class="total_increasing",
 _count = partial(Entity, state_class="total_increasing", precision=0, unitless=True)
 # No class of Home Assistant takes Ah.
 _charge = partial(Entity, state_class="measurement", precision=1)
-_text = partial(Entity, diagnostic=True)
+_text = partial(Entity, diagnostic=True, template=TEXT)
 
-_STATE: Final = "{{ {0: 'idle', 1: 'charging', 2: 'discharging'}.get(value_json.value, 'None') }}"
+_STATE: Final = "{{ {1: 'charging', 2: 'discharging'}.get(value_json.value, 'idle') }}"
 _REASON: Final = "{{ {'reason_text': value_json.text | default('')} | tojson }}"
 _LEVEL: Final = (
     "{{ {'alarm_level': value_json.value, 'alarm_text': value_json.text | default('')} | tojson }}"
@@ -69,7 +69,7 @@ _BY_SUFFIX: Final[dict[str, Entity]] = {
     "discharge_voltage_limit": _voltage(name="Discharge voltage limit", precision=1),
     "charge_current_limit": _current(name="Charge current limit"),
     "discharge_current_limit": _current(name="Discharge current limit"),
-    "system_state": Entity(name="Charge control"),
+    "system_state": Entity(name="Charge control", template=TEXT),
     "limit_reason_charge": _text(name="Reason of charge limit", attributes=_REASON),
     "limit_reason_discharge": _text(name="Reason of discharge limit", attributes=_REASON),
     "limit_reason_voltage": _text(name="Reason of voltage limit", attributes=_REASON),
@@ -131,7 +131,7 @@ GATEWAY_ENTITIES: Final[dict[str, Entity]] = {
         repeated=False,
     ),
     "link_state": _from_status(
-        name="BMS link", template="{{ (value_json.link or {}).get('state') }}"
+        name="BMS link", template="{{ (value_json.link or {}).get('state', 'unknown') }}"
     ),
     "link_timeouts": _link_counter("BMS link timeouts", "timeouts"),
     "link_overruns": _link_counter("BMS link overruns", "overruns"),
@@ -202,7 +202,7 @@ def _alarm(topic: ValueTopic) -> Entity:
 def _statistic(topic: ValueTopic) -> Entity:
     shown = _plain(topic, f"Statistic: {topic.label.lower()}")
     counted = topic.unit in _COUNTED or topic.unit == "km"
-    return shown(state_class="total_increasing" if counted else None)
+    return shown(state_class="total_increasing", template=VALUE) if counted else shown()
 
 
 def _setting(topic: ValueTopic) -> Entity:
@@ -215,6 +215,7 @@ def _plain(topic: ValueTopic, name: str) -> partial[Entity]:
         name=name,
         device_class=_CLASS_OF_UNIT.get(topic.unit or ""),
         unitless=topic.unit in _COUNTED,
+        template=TEXT if topic.unit is None or topic.unit in _COUNTED else VALUE,
         diagnostic=True,
         enabled=False,
     )

@@ -175,6 +175,12 @@ def _sensor(one: dict[str, Any]) -> Iterator[str]:
             yield f"unit {unit!r} does not go with {kind}"
         if state_class not in state_classes:
             yield f"state_class {state_class!r} does not go with {kind}"
+    numeric = kind or unit or state_class or "suggested_display_precision" in one
+    template = one.get("value_template", "")
+    if not numeric and "unknown" not in template:
+        yield "text without a value would be shown as None"
+    if numeric and kind != "enum" and "unknown" in template:
+        yield "a numeric sensor refuses the word unknown"
     if (kind == "enum") != ("options" in one):
         yield "options and the class enum go together"
     if kind == "enum" and (not one["options"] or "suggested_display_precision" in one):
