@@ -11,7 +11,7 @@ STAMP := .venv/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help venv demo test test-long soak bench lint format docs lock wheel clean
+.PHONY: help venv demo test test-long test-homeassistant soak bench lint format docs lock wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,6 +32,13 @@ test: $(STAMP) ## All tests that take less than a minute, with branch coverage.
 test-long: $(STAMP) ## The tests of `make test` and those that take minutes.
 	@$(SETUP) mosquitto
 	@$(SETUP) test -m "not soak and not bench" $(PYTEST_ARGS)
+
+test-homeassistant: $(STAMP) ## Home Assistant itself as the judge; makes an environment for it once.
+	@$(SETUP) mosquitto
+	@test -x build/homeassistant/bin/python || python3.11 -m venv build/homeassistant
+	@build/homeassistant/bin/pip install -q -r deploy/dev/homeassistant.txt
+	@TINYBMS_HOMEASSISTANT_PYTHON=$(CURDIR)/build/homeassistant/bin/python \
+	  $(PY) -m pytest -q -m homeassistant tests/system/test_home_assistant.py
 
 soak: $(STAMP) ## Tests that run for hours.
 	@$(SETUP) mosquitto
