@@ -16,7 +16,7 @@ from tinybms_buffer.store import Store
 from tinybms_buffer.tracker import Memory, Tracker
 from tinybms_buffer.trouble import Damaged, OffCode, StorageOff
 from tinybms_messages.critical import Critical, MqttDelivered
-from tinybms_messages.requests import Ack, Acked, Claim, Claimed
+from tinybms_messages.requests import Ack, Acked, Claim, Claimed, Drop, Dropped
 from tinybms_messages.status import BufferStatus
 from tinybms_runtime.clock import Clock
 
@@ -116,6 +116,17 @@ class Keeper:
             return Acked()
         self._counts["replayed"] += removed
         return Acked(removed=removed)
+
+    def drop(self, drop: Drop) -> Dropped:
+        """Remove some of what the owner does not want any more."""
+        removed = 0
+
+        def act(store: Store) -> None:
+            nonlocal removed
+            removed = store.drop_before(drop.before_wall_ns)
+
+        self._with_store(act)
+        return Dropped(removed=removed)
 
     def close(self) -> None:
         """Store all that has not arrived, and close the file."""

@@ -21,6 +21,7 @@ from tinybms_messages.requests import (
     Ack,
     CaughtUp,
     Claim,
+    Drop,
     Reply,
     ReplyBody,
     RequestBody,
@@ -153,8 +154,10 @@ class BufferService:
                 return self._keeper.claim(body)
             case Ack():
                 return self._keeper.ack(body)
+            case Drop():
+                return self._keeper.drop(body)
             case _:
-                raise RequestRefused("buffer answers claim and ack; ask acquisition for the rest")
+                raise RequestRefused("buffer answers claim, ack and drop; ask acquisition for more")
 
     def _ask(self) -> None:
         """Ask acquisition for what is missing, one request at a time."""

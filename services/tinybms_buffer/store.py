@@ -203,6 +203,13 @@ class Store:
         old = [stored for stored in first if stored.record.wall_ns < oldest_ns]
         if not old or not old[0].record.time_ok:
             return 0
+        return self.drop_before(oldest_ns)
+
+    def drop_before(self, oldest_ns: int) -> int:
+        """Remove some rows from before this wall time; how many that were, 0 when none is left.
+
+        Rows whose wall time is not known for sure stay, and those on their way.
+        """
         held = self._leases.held
         expired = [
             Expired(
@@ -213,6 +220,8 @@ class Store:
             for stored in self._first_stored(_EXPIRE_ROWS, "WHERE NOT is_gap ")
             if stored.record.time_ok and stored.record.wall_ns < oldest_ns and stored.id not in held
         ]
+        if not expired:
+            return 0
         with self._transaction() as change:
             for gap in self._bounds.expire(expired):
                 change.rows -= gap.count

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from tinybms_ctl.buffer_commands import buffer_app
 from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.example import example
@@ -38,6 +39,7 @@ config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(config_app, name="config")
 
 app.add_typer(mqtt_app, name="mqtt")
+app.add_typer(buffer_app, name="buffer")
 
 
 @app.command()

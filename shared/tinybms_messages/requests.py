@@ -95,6 +95,18 @@ class Acked(msgspec.Struct, frozen=True, kw_only=True, tag="acked"):
     removed: int = 0
 
 
+class Drop(msgspec.Struct, frozen=True, kw_only=True, tag="drop"):
+    """To buffer: the owner wants no record from before this wall time; ask again until none go."""
+
+    before_wall_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True, tag="dropped"):
+    """How many records went this time, a bounded number; a gap record says so."""
+
+    removed: int = 0
+
+
 class Result(StrEnum):
     """How a request ended."""
 
@@ -103,8 +115,8 @@ class Result(StrEnum):
     """Not by this process, or not now; `text` says why."""
 
 
-RequestBody = CatchUp | Claim | Ack
-ReplyBody = CaughtUp | Claimed | Acked
+RequestBody = CatchUp | Claim | Ack | Drop
+ReplyBody = CaughtUp | Claimed | Acked | Dropped
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
