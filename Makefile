@@ -11,7 +11,7 @@ STAMP := .venv/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help venv demo test test-long test-homeassistant soak bench lint format docs lock wheel clean
+.PHONY: help venv demo test test-long test-homeassistant test-node-red soak bench lint format docs lock wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -39,6 +39,13 @@ test-homeassistant: $(STAMP) ## Home Assistant itself as the judge; makes an env
 	@build/homeassistant/bin/pip install -q -r deploy/dev/homeassistant.txt
 	@TINYBMS_HOMEASSISTANT_PYTHON=$(CURDIR)/build/homeassistant/bin/python \
 	  $(PY) -m pytest -q -m homeassistant tests/system/test_home_assistant.py
+
+test-node-red: $(STAMP) ## Node-RED with the flow in deploy/node-red; installs it into build/ once.
+	@$(SETUP) mosquitto
+	@test -x build/node-red/node_modules/.bin/node-red || \
+	  npm install --silent --no-audit --no-fund --prefix build/node-red node-red@4
+	@TINYBMS_NODE_RED=$(CURDIR)/build/node-red/node_modules/.bin/node-red \
+	  $(PY) -m pytest -q -m nodered tests/system/test_node_red.py
 
 soak: $(STAMP) ## Tests that run for hours.
 	@$(SETUP) mosquitto
