@@ -23,6 +23,8 @@ LONGEST_SAG_V: Final = 0.050
 """Most of the lowest cell's sag under load that DCL forgives."""
 HOLD_S: Final = 30.0
 """CCL waits this long after each fall before it rises."""
+LEAST_FLOOR: Final = 0.1
+"""Share of CCL's floor that is left to a cell that is only predicted to be too high."""
 RISE_SHARE_PER_S: Final = 0.01
 """Rise of CCL in a second, as a share of its highest value."""
 
@@ -33,8 +35,12 @@ def charge_caps(
     faults: FaultView,
     bounds: Envelope,
     parameters: ChargeParameters,
+    *,
+    predicted_v: float,
+    target_v: float,
+    balancing: bool,
 ) -> list[Reason]:
-    """Every cap on CCL in A, unsorted."""
+    """Every cap on CCL in A, unsorted; `predicted_v` is where the highest cell will be."""
     caps = list(bounds.charge_caps)
     if faults.charge:
         caps.append(cap(ReasonCode.FAULT, 0.0, faults.charge))
@@ -50,11 +56,17 @@ def charge_caps(
         cold=latches.charge_cold,
         hot=latches.charge_hot,
     )
-    high_v = reading.highest_v
-    if latches.high_cell or high_v > bounds.taper_v:
-        value_a = 0.0 if latches.high_cell else _charge_taper(high_v, bounds)
-        text = f"high cell (cell {reading.highest_cell}, {high_v:.3f} V)"
+    # What is only predicted leaves something: 0 belongs to what was measured.
+    most_v = bounds.hard_v - LEAST_FLOOR * (bounds.hard_v - target_v)
+    high_v = max(reading.highest_v, min(predicted_v, most_v))
+    taper_v = target_v - (bounds.target_v - bounds.taper_v)
+    if latches.high_cell or high_v > taper_v:
+        value_a = 0.0 if latches.high_cell else _charge_taper(high_v, taper_v, target_v, bounds)
+        text = f"high cell (cell {reading.highest_cell}, {reading.highest_v:.3f} V)"
         caps.append(cap(ReasonCode.HIGH_CELL, value_a, text))
+    if balancing:
+        text = f"balance current ({bounds.balance_a:g} A)"
+        caps.append(cap(ReasonCode.BALANCE_CURRENT, bounds.balance_a, text))
     return caps
 
 
@@ -152,12 +164,12 @@ def _where(probe: Probe) -> str:
     return f"{probe_name(probe.number)}, {probe.temperature_c:.1f} °C"
 
 
-def _charge_taper(high_v: float, bounds: Envelope) -> float:
-    """From the most at taper_v to the floor at the target, then to 0 at hard_v."""
-    if high_v <= bounds.target_v:
-        share = (bounds.target_v - high_v) / (bounds.target_v - bounds.taper_v)
+def _charge_taper(high_v: float, taper_v: float, target_v: float, bounds: Envelope) -> float:
+    """From the most at `taper_v` to the floor at the target, then to 0 at hard_v."""
+    if high_v <= target_v:
+        share = (target_v - high_v) / (target_v - taper_v)
         return bounds.charge_floor_a + share * (bounds.charge_max_a - bounds.charge_floor_a)
-    share = (bounds.hard_v - high_v) / (bounds.hard_v - bounds.target_v)
+    share = (bounds.hard_v - high_v) / max(bounds.hard_v - target_v, 0.001)
     return max(0.0, share) * bounds.charge_floor_a
 
 

@@ -39,7 +39,13 @@ HOT_TAPER_C: Final = 8.0
 """Currents fall from this far under register 319."""
 CELL_RESISTANCE_OHM_AH: Final = 0.112
 """Resistance of a cell times its capacity: 0.40 mOhm at 280 Ah, measured on LFP cells with bars."""
+DROP_FACTOR: Final = 1.5
+SLOW_RESISTANCE_OHM_AH: Final = 0.14
+"""Slow polarisation: 0.50 mOhm at 280 Ah."""
 BALANCE_ROOM_V: Final = 0.020
+LEAST_IMBALANCE_V: Final = 0.015
+BALANCE_HIGH_POWER_A: Final = 1.5
+BALANCE_LOW_POWER_A: Final = 0.5
 
 _VOLTAGE_RANGES: Final = {
     "fully_charged_v": (300, 1.2, 4.5),
@@ -75,9 +81,19 @@ class Envelope:
     """Bounds in V per cell, A and degC; caps that hold whatever is measured."""
 
     target_v: float
+    top_v: float
+    """Target of a top balancing run."""
     float_v: float
+    low_v: float
+    balancing_v: float
+    """Register 303."""
+    imbalance_v: float
+    """Register 308."""
+    balance_a: float
+    """CCL while the BMS balances: above the current at which it says idle."""
     target_caps: tuple[tuple[ReasonCode, float, str], ...]
     """(code, V per cell, words), lowest first."""
+    top_caps: tuple[tuple[ReasonCode, float, str], ...]
     taper_v: float
     hard_v: float
     over_voltage_v: float
@@ -90,6 +106,11 @@ class Envelope:
     """DVL per cell."""
     capacity_ah: float
     half_resistance_ohm: float
+    drop_ohm: float
+    """What a change of the current does to a cell within seconds, of an old cell rather than a new
+    one."""
+    slow_ohm: float
+    """What charging for an hour adds to that."""
     charge_caps: tuple[Reason, ...]
     charge_max_a: float
     charge_floor_a: float
@@ -116,7 +137,8 @@ def envelope(bms: BmsLimits, parameters: ChargeParameters) -> Envelope:
     charge_bad = _unusable(bms, _FOR_CHARGE)
     discharge_bad = _unusable(bms, _FOR_DISCHARGE)
     cell = parameters.cell
-    target_caps = _target_caps(bms, parameters)
+    target_caps = _target_caps(bms, cell.absorb_v)
+    top_caps = _target_caps(bms, cell.top_balance_v)
     target_v = target_caps[0][1]
     if not charge_bad and target_v < cell.low_v:
         charge_bad = (
@@ -142,8 +164,14 @@ def envelope(bms: BmsLimits, parameters: ChargeParameters) -> Envelope:
     hot_stop_c = over_heat_c - HOT_STOP_C
     return Envelope(
         target_v=target_v,
+        top_v=top_caps[0][1],
         float_v=min(cell.float_v, target_v),
+        low_v=min(cell.low_v, target_v),
+        balancing_v=_finite(bms.early_balancing_v, target_v),
+        imbalance_v=_finite(bms.allowed_imbalance_v, LEAST_IMBALANCE_V),
+        balance_a=BALANCE_HIGH_POWER_A if bms.high_power else BALANCE_LOW_POWER_A,
         target_caps=target_caps,
+        top_caps=top_caps,
         taper_v=min(cell.taper_v, target_v - 0.05),
         hard_v=min(full_v - HARD_STOP_MARGIN_V, target_v + HARD_STOP_OVER_TARGET_V),
         over_voltage_v=over_v,
@@ -155,6 +183,8 @@ def envelope(bms: BmsLimits, parameters: ChargeParameters) -> Envelope:
         discharge_voltage_v=empty_v,
         capacity_ah=capacity_ah,
         half_resistance_ohm=0.5 * CELL_RESISTANCE_OHM_AH / capacity_ah,
+        drop_ohm=DROP_FACTOR * CELL_RESISTANCE_OHM_AH / capacity_ah,
+        slow_ohm=SLOW_RESISTANCE_OHM_AH / capacity_ah,
         charge_caps=charge_caps,
         charge_max_a=charge_max_a,
         charge_floor_a=min(charge_max_a, max(0.02 * capacity_ah, 2.0)),
@@ -185,6 +215,10 @@ def _usable(bms: BmsLimits, field: str, otherwise: float) -> float:
     return value if _fits(bms, field) else otherwise
 
 
+def _finite(value: float, otherwise: float) -> float:
+    return value if math.isfinite(value) else otherwise
+
+
 def _unusable(bms: BmsLimits, needed: tuple[str, ...]) -> str:
     """The settings among `needed` that can't be worked with, in words; empty when all are good."""
     bad = [
@@ -195,10 +229,7 @@ def _unusable(bms: BmsLimits, needed: tuple[str, ...]) -> str:
     return f"unusable setting of the BMS: {', '.join(bad)}" if bad else ""
 
 
-def _target_caps(
-    bms: BmsLimits, parameters: ChargeParameters
-) -> tuple[tuple[ReasonCode, float, str], ...]:
-    absorb_v = parameters.cell.absorb_v
+def _target_caps(bms: BmsLimits, absorb_v: float) -> tuple[tuple[ReasonCode, float, str], ...]:
     caps = [(ReasonCode.ABSORB_TARGET, absorb_v, f"charge target ({absorb_v:.3f} V per cell)")]
     if _fits(bms, "fully_charged_v"):
         margin_v = FULL_MARGIN_SINGLE_PORT_V if bms.single_port else FULL_MARGIN_V

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tinybms_messages.live import Sample
+
+Request = Literal["", "charge", "top_balance"]
+"""Nothing, a new charge although the battery is not empty, or one to the top balance target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +17,10 @@ class Measurement:
 
     `temperatures_c`: (probe number, degC) of each fitted probe; number 0 is the sensor of the BMS
     board, given only when no probe is fitted. `event_ids`: faults and warnings that the BMS's event
-    log shows as active (TinyBMS user manual Rev D, events). `alternative`: the other reading while
-    it is doubtful which of the two is true; each limit is then the lower of both.
+    log shows as active (TinyBMS user manual Rev D, events). `balancing`: whether any cell is really
+    being bled (register 52), None when not known. `request`: what the owner asks for now.
+    `alternative`: the other reading while it is doubtful which of the two is true; each limit is
+    then the lower of both.
     """
 
     cell_voltages_v: tuple[float | None, ...]
@@ -25,6 +31,8 @@ class Measurement:
     status: str
     """idle, charging, fully_charged, discharging, regeneration, fault or unknown."""
     event_ids: frozenset[int] = frozenset()
+    balancing: bool | None = None
+    request: Request = ""
     alternative: Measurement | None = None
 
 
@@ -40,5 +48,6 @@ def measurement_of(
         temperatures_c=sample.cell_temperatures_c,
         status=sample.online_status,
         event_ids=event_ids,
+        balancing=any(sample.cells_balancing),
         alternative=alternative,
     )

@@ -32,6 +32,8 @@ class Reading:
     """
 
     cells: int
+    voltages_v: tuple[float, ...]
+    """Those of the cells that can be true."""
     highest_v: float
     highest_cell: int
     lowest_v: float
@@ -82,6 +84,7 @@ def read(
             lowest_v *= min(1.0, factor)
     return Reading(
         cells=min(len(measurement.cell_voltages_v), MOST_CELLS) or cells_before or 4,
+        voltages_v=tuple(voltages),
         highest_v=highest_v,
         highest_cell=highest_cell,
         lowest_v=lowest_v,

@@ -10,14 +10,15 @@ import msgspec
 from tinybms_charge.ageing import stale_charge_voltage_v
 from tinybms_charge.alarms import Facts, alarms_of
 from tinybms_charge.bms import BmsLimits
-from tinybms_charge.currents import charge_caps, discharge_caps, ramped_current
-from tinybms_charge.cvl import conditioned_voltage, lowest_voltage, voltage_caps
+from tinybms_charge.currents import ramped_current
+from tinybms_charge.cvl import conditioned_voltage, lowest_voltage
 from tinybms_charge.envelope import Envelope, envelope
-from tinybms_charge.faults import FaultView, fault_view
-from tinybms_charge.latches import Latches, latched
+from tinybms_charge.judged import Judged, judged
+from tinybms_charge.latches import Latches
+from tinybms_charge.machine import slept
 from tinybms_charge.measurement import Measurement
 from tinybms_charge.parameters import ChargeParameters
-from tinybms_charge.reading import Reading, read
+from tinybms_charge.reading import Reading
 from tinybms_charge.reasons import ReasonCode, cap, ranked
 from tinybms_charge.rounding import floor_tenth
 from tinybms_charge.state import ChargeState
@@ -28,13 +29,6 @@ __all__ = ["ChargeState", "Step", "step"]
 
 LONGEST_STEP_S: Final = 5.0
 """No timer runs on by more in one step: one reading after a gap proves nothing about the gap."""
-
-RESTART_AFTER_S: Final = 60.0
-"""After a longer gap CVL starts where it is wanted, as at a start."""
-
-ABSORB_WITHIN_V: Final = 0.015
-
-_Caps = tuple[list[Reason], list[Reason], list[Reason]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +56,18 @@ def step(
     """
     bounds = envelope(bms, parameters)
     dt_s, state = _after_gap(state, parameters, bounds, dt_s)
-    reading = read(measurement, state.probes, state.cell_count, dt_s)
-    if reading.cells != state.cell_count:
-        state = msgspec.structs.replace(state, charge_voltage_v=None)
-    faults = fault_view(measurement.status, measurement.event_ids)
-    latches = latched(state, reading, bounds, dt_s)
-    full = _full(measurement.status, before=state.full)
-    caps = _caps(state, reading, latches, faults, bounds, parameters, full=full)
+    main = judged(state, measurement, bounds, parameters, dt_s)
+    reading = main.reading
     if measurement.alternative is not None:
-        others = _alternative_caps(state, measurement.alternative, bounds, parameters, dt_s)
-        for known, more in zip(caps, others, strict=True):
+        other = judged(state, measurement.alternative, bounds, parameters, dt_s)
+        for known, more in zip(main.caps, other.caps, strict=True):
             known.extend(_doubtful(more, known))
-    limits, sent = _limits(caps, state, reading, bounds, parameters, dt_s)
-    limits = msgspec.structs.replace(
-        limits, system_state=_system_state(reading, faults, bounds, full=full)
+    last_v = state.charge_voltage_v if reading.cells == state.cell_count else None
+    limits, sent = _limits(main, state, last_v, bounds, parameters, dt_s)
+    alarms, memory = alarms_of(
+        state.alarms, _facts(reading, main.latches, bounds), main.faults, dt_s
     )
-    alarms, memory = alarms_of(state.alarms, _facts(reading, latches, bounds), faults, dt_s)
+    latches = main.latches
     after = ChargeState(
         cell_count=reading.cells,
         pack_voltage_v=reading.pack_voltage_v or state.pack_voltage_v,
@@ -85,7 +75,9 @@ def step(
         charge_voltage_wait_s=sent.voltage_wait_s,
         charge_current_a=sent.charge_current_a,
         charge_hold_s=sent.charge_hold_s,
-        full=full,
+        filters=main.filters,
+        trim=main.trim,
+        cycle=main.cycle,
         high_cell=latches.high_cell,
         charge_cold=latches.charge_cold,
         charge_hot=latches.charge_hot,
@@ -115,9 +107,7 @@ def _after_gap(
     if 0 <= dt_s < parameters.stale_after_s:
         return min(dt_s, LONGEST_STEP_S), state
     last_v = state.charge_voltage_v
-    if dt_s > RESTART_AFTER_S:
-        last_v = None
-    elif dt_s > 0 and last_v is not None and state.pack_voltage_v is not None:
+    if dt_s > 0 and last_v is not None and state.pack_voltage_v is not None:
         stale_v = stale_charge_voltage_v(
             last_v, state.pack_voltage_v, state.cell_count, bounds.float_v
         )
@@ -131,46 +121,9 @@ def _after_gap(
         charge_voltage_wait_s=fresh.charge_voltage_wait_s,
         charge_current_a=fresh.charge_current_a,
         charge_hold_s=fresh.charge_hold_s,
+        filters=fresh.filters,
+        cycle=slept(state.cycle, dt_s),
     )
-
-
-def _full(status: str, *, before: bool) -> bool:
-    """Whether the battery is full; a fault or an unknown status does not tell."""
-    if status in {OnlineStatus.FAULT, OnlineStatus.UNKNOWN}:
-        return before
-    return status == OnlineStatus.FULLY_CHARGED
-
-
-def _caps(
-    state: ChargeState,
-    reading: Reading,
-    latches: Latches,
-    faults: FaultView,
-    bounds: Envelope,
-    parameters: ChargeParameters,
-    *,
-    full: bool,
-) -> _Caps:
-    return (
-        voltage_caps(reading, faults, bounds, full=full, last_v=state.charge_voltage_v),
-        charge_caps(reading, latches, faults, bounds, parameters),
-        discharge_caps(reading, latches, faults, bounds, parameters),
-    )
-
-
-def _alternative_caps(
-    state: ChargeState,
-    measurement: Measurement,
-    bounds: Envelope,
-    parameters: ChargeParameters,
-    dt_s: float,
-) -> _Caps:
-    """Caps of the doubtful reading, marked as such; it changes no state."""
-    reading = read(measurement, state.probes, state.cell_count, dt_s)
-    faults = fault_view(measurement.status, measurement.event_ids)
-    full = _full(measurement.status, before=state.full)
-    latches = latched(state, reading, bounds, dt_s)
-    return _caps(state, reading, latches, faults, bounds, parameters, full=full)
 
 
 def _doubtful(caps: list[Reason], known: list[Reason]) -> list[Reason]:
@@ -183,19 +136,19 @@ def _doubtful(caps: list[Reason], known: list[Reason]) -> list[Reason]:
 
 
 def _limits(
-    caps: _Caps,
+    main: Judged,
     state: ChargeState,
-    reading: Reading,
+    last_v: float | None,
     bounds: Envelope,
     parameters: ChargeParameters,
     dt_s: float,
 ) -> tuple[Limits, _Sent]:
     """The caps as limits: lowest first, slow upwards, in steps that are rounded down."""
-    voltage, charge, discharge = (ranked(known) for known in caps)
-    cells = reading.cells
+    voltage, charge, discharge = (ranked(known) for known in main.caps)
+    cells = main.reading.cells
     voltage_v, wait_s = conditioned_voltage(
         voltage[0].value,
-        state.charge_voltage_v,
+        last_v,
         state.charge_voltage_wait_s,
         dt_s,
         lowest_voltage(cells, parameters.cell.low_v, bounds.target_v),
@@ -213,7 +166,7 @@ def _limits(
         charge_current_a=floor_tenth(charge_a),
         discharge_current_a=floor_tenth(discharge[0].value),
         discharge_voltage_v=max(0.1, floor_tenth(cells * bounds.discharge_voltage_v)),
-        system_state="",
+        system_state=_system_state(main),
         voltage_reasons=voltage,
         charge_reasons=charge,
         discharge_reasons=discharge,
@@ -222,12 +175,11 @@ def _limits(
     return limits, sent
 
 
-def _system_state(reading: Reading, faults: FaultView, bounds: Envelope, *, full: bool) -> str:
-    if faults.freeze or reading.bad or reading.status == OnlineStatus.FAULT:
+def _system_state(main: Judged) -> str:
+    reading = main.reading
+    if main.faults.freeze or reading.bad or reading.status == OnlineStatus.FAULT:
         return "fault"
-    if full:
-        return "float"
-    return "absorb" if reading.highest_v >= bounds.target_v - ABSORB_WITHIN_V else "bulk"
+    return main.cycle.mode.value
 
 
 def _facts(reading: Reading, latches: Latches, bounds: Envelope) -> Facts:

@@ -94,6 +94,7 @@ class GatewayController:
             temperatures_c=view.temperatures_c,
             status=_WORDS.get(view.status_raw, "unknown"),
             event_ids=view.event_ids,
+            balancing=bool(view.balancing_cells),
         )
         result = step(self._memory, measurement, self._bms, self._parameters, dt_s)
         self._memory = result.state
