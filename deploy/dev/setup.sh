@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the Makefile needs on a fresh Debian 12 machine. Run it as: setup.sh venv | mosquitto | demo | test | lock
+# What the Makefile needs on a fresh Debian 12 machine. Run it as: setup.sh venv | mosquitto | strace | demo | test | lock
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -91,6 +91,15 @@ test_broker() {
   mosquitto_or fail "mosquitto is missing and the tests need it; install the package mosquitto."
 }
 
+# Shows that the log of the buffer is synced; used by the long tests alone.
+tracer() {
+  command -v strace >/dev/null && return
+  if may_install && apt_install strace; then
+    return
+  fi
+  fail "strace is missing and the long tests need it; install the package strace."
+}
+
 demo_broker() {
   .venv/bin/python -c 'import amqtt' 2>/dev/null || mosquitto_or install_amqtt
 }
@@ -134,7 +143,8 @@ lock() {
 case "${1:-}" in
   venv | lock) "$1" ;;
   mosquitto) test_broker ;;
+  strace) tracer ;;
   demo) demo_broker ;;
   test) shift; test_with_coverage "$@" ;;
-  *) fail "usage: $0 venv | mosquitto | demo | test [pytest arguments] | lock" ;;
+  *) fail "usage: $0 venv | mosquitto | strace | demo | test [pytest arguments] | lock" ;;
 esac
