@@ -140,9 +140,12 @@ class CriticalOut:
 
     def _tell(self) -> None:
         message = self._delivered.message()
+        if message != self._saved:
+            # Kept before it is said: the next start must not know less than buffer has heard.
+            self._save(message)
         self._context.bus.publish(MQTT_DELIVERED, message)
-        if message == self._saved:
-            return
+
+    def _save(self, message: MqttDelivered) -> None:
         try:
             write_atomic(self._path, msgspec.json.encode(message), durable=False)
         except OSError:
