@@ -115,16 +115,21 @@ class MqttReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BufferReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The offline buffer; `status_age_s` is the age of this report."""
+    """The offline buffer; `status_age_s` is the age of this report.
+
+    `waiting`: records in memory that are not acknowledged yet. `detail`: why nothing can be stored.
+    """
 
     enabled: bool
     state: str
+    detail: str = ""
     status_age_s: float | None = None
     rows: int | None = None
     bytes: int | None = None
     oldest: str | None = None
     dropped: int | None = None
     replayed: int | None = None
+    waiting: int | None = None
 
 
 class EventReport(msgspec.Struct, frozen=True, kw_only=True):

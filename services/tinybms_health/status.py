@@ -269,4 +269,6 @@ def _buffer(view: View) -> BufferReport:
         oldest=iso_time(oldest_ns) if oldest_ns is not None else None,
         dropped=status.dropped,
         replayed=status.replayed,
+        waiting=status.waiting,
+        detail=status.detail,
     )

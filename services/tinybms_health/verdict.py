@@ -146,7 +146,8 @@ def _buffer(document: StatusDocument) -> Check:
     if buffer.state == "unknown":
         return Check(name="buffer_store", state="fault", text="buffer is not heard")
     state = "fault" if buffer.state == "storage_off" else "ok"
-    return Check(name="buffer_store", state=state, text=f"{buffer.state}, {buffer.rows} rows")
+    text = buffer.detail or f"{buffer.state}, {buffer.rows} rows"
+    return Check(name="buffer_store", state=state, text=text)
 
 
 def _battery_text(document: StatusDocument) -> str:

@@ -102,8 +102,12 @@ def test_mqtt_without_connection_is_1_and_says_why() -> None:
 
 
 def test_a_buffer_that_cannot_store_is_1() -> None:
-    status = (header("buffer"), BufferStatus(state="storage_off", rows=9))
-    assert code(status_document(fake_view(heard=fake_heard(buffer=status)))) == 1
+    status = (header("buffer"), BufferStatus(state="storage_off", rows=9, detail="disk full"))
+    document = status_document(fake_view(heard=fake_heard(buffer=status)))
+    assert code(document) == 1
+    assert [check.text for check in document.checks if check.name == "buffer_store"] == [
+        "disk full"
+    ]
 
 
 @pytest.mark.parametrize("level", [1, 2])
