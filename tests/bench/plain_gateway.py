@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.counters import CounterBook, Start
+from tinybms_acquisition.critical import CriticalRecords, Seen
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import Poller, Turn
 from tinybms_acquisition.sample import Moment
@@ -63,6 +64,7 @@ class PlainGateway:
         self._feed = Feed(
             values=values, parameters=parameters, kernel_boot_id="plain", offer=self._publish
         )
+        self._records = CriticalRecords(boot=BOOT, kernel_boot_id="plain")
         self._seq = 0
         self._slot_s = 0.0
         self._beat_s = 0.0
@@ -114,6 +116,15 @@ class PlainGateway:
         )
         self._core.take(header, live)
         self._send(self._core.urgent(now_ns))
+        moment = Moment(boottime_ns=now_ns, wall_ns=snapshot.sample.wall_ns, time_ok=True)
+        seen = Seen(
+            live_seq=self._seq,
+            moment=moment,
+            sample=snapshot.sample,
+            shown=self._core.aged(now_ns),
+        )
+        for record in self._records.take(seen):
+            self._publish(self._feed.values.record(record, now_ns / 1e9))
         self._feed.live(header, live, now_ns)
         registers = RegisterValues(
             live_seq=self._seq, wall_ns=snapshot.sample.wall_ns, values=snapshot.values
