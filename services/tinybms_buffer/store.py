@@ -7,6 +7,7 @@ StorageOff (nothing was changed; try again later) or Damaged (set the file aside
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,14 +174,22 @@ class Store:
         return -change.rows
 
     def forget(self, boot: str, ranges: Sequence[Range]) -> int:
-        """Remove rows of `boot` that arrived after all, by their numbers; how many that were."""
+        """Remove rows of `boot` that arrived after all, by their numbers; how many that were.
+
+        What is leased stays: whoever has it acknowledges it, and it counts as replayed.
+        """
         origin = self._db.known_origin(boot)
         if origin is None or self.rows == 0 or not ranges:
             return 0
-        spans = [(rank, origin, first, last) for rank in RANKS.values() for first, last in ranges]
+        leased = json.dumps(list(self._leases.held))
+        spans = [
+            (rank, origin, first, last, leased) for rank in RANKS.values() for first, last in ranges
+        ]
         with self._transaction() as change:
             cursor = self._db.connection.executemany(
-                "DELETE FROM record WHERE rank = ? AND origin = ? AND seq BETWEEN ? AND ?", spans
+                "DELETE FROM record WHERE rank = ? AND origin = ? AND seq BETWEEN ? AND ? "
+                "AND id NOT IN (SELECT value FROM json_each(?))",
+                spans,
             )
             change.rows -= cursor.rowcount
         return -change.rows

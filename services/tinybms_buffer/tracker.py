@@ -69,6 +69,7 @@ class Tracker:
         self._answered = False
         self._incomplete_since_s: float | None = now_s
         self._asked: CatchUp | None = None
+        self._asked_tops: dict[str, int] = {}
         self._vain = 0
         self._lost = 0
         for remembered in () if memory is None else memory.boots:
@@ -160,6 +161,7 @@ class Tracker:
                 break
         if self._asked is None and now_s >= self._inventory_at_s:
             self._asked = CatchUp()
+        self._asked_tops = {name: boot.top for name, boot in self._boots.items()}
         return self._asked
 
     def silence(self, now_s: float) -> None:
@@ -232,7 +234,8 @@ class Tracker:
         held = {entry.boot: entry for entry in answer.inventory}
         for name, boot in self._boots.items():
             if name not in held:
-                self._give_up(boot, ((1, boot.top),))
+                # What came while the answer was on its way is younger than the answer.
+                self._give_up(boot, ((1, self._asked_tops.get(name, 0)),))
         for name, entry in held.items():
             known_before = name in self._boots
             boot = self._boots.pop(name) if known_before else _Boot()

@@ -50,6 +50,17 @@ def test_a_record_that_is_acknowledged_in_time_is_never_due(tracker: Tracker) ->
     assert tracker.waiting == 0
 
 
+def test_an_answer_that_is_older_than_a_record_gives_nothing_up(tracker: Tracker) -> None:
+    now_s = INVENTORY_PERIOD_S
+    assert tracker.wanted(now_s) == CatchUp()
+    tracker.take(make_record(2), now_s)
+    tracker.caught_up(CaughtUp(), now_s)
+    assert tracker.take_lost() == 0
+    assert tracker.wanted(now_s) == CatchUp(boot=BOOT, ranges=((1, 1),))
+    tracker.caught_up(ring(1, 2, make_record(1)), now_s)
+    assert numbers(tracker.pending()) == [1, 2]
+
+
 def test_a_record_that_is_not_acknowledged_is_due_until_it_is_stored(tracker: Tracker) -> None:
     tracker.take(make_record(1), 1.0)
     assert numbers(tracker.due(1.0 + WAIT_S)) == [1]
