@@ -17,6 +17,8 @@ WARM_C: Final = 50
 COLD_C: Final = -100
 STEP_C: Final = 8
 """Tenths of a degree between two samples: each step lets DCL fall by more than 2 %."""
+WHOLE_A: Final = 279.9
+"""The discharge limit of a warm pack; less would be a limit that still rises."""
 RESOURCE_S: Final = 60.0
 SETTLE_S: Final = 3.0
 """Rest between two kills, so that supervisord starts the next one at once."""
@@ -85,7 +87,7 @@ def warm_up(bms: MeasuredBms, can: FakeSlcan) -> None:
     for tenths in range(COLD_C, WARM_C + 1, 5):
         bms.set_probe(tenths)
         _await(partial(bms.answered_s, tenths), 5.0, "a live answer")
-    _await(lambda: (last_dcl_a(can) or 0.0) >= 250.0 or None, 90.0, "the whole discharge limit")
+    _await(lambda: (last_dcl_a(can) or 0.0) >= WHOLE_A or None, 90.0, "the whole discharge limit")
 
 
 def measure_resources(gateway: MeasuredGateway) -> list[Row]:
