@@ -68,6 +68,8 @@ class AcquisitionService:
     def start(self) -> None:
         """Open the port, or begin to look for it."""
         loop = self._context.loop
+        if self._context.config.acquisition.allow_writes:
+            self._context.log.warning("no effect yet in this release: acquisition.allow_writes")
         self._context.bus.subscribe(CAN_STATUS, self._on_can_status)
         self._recorder.start()
         self._connection.open()
