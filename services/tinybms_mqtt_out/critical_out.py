@@ -19,6 +19,7 @@ from tinybms_mqtt_out.publication import RecordId
 from tinybms_mqtt_out.replay import Replay
 from tinybms_mqtt_out.uplink import Uplink
 from tinybms_mqtt_out.values import Values
+from tinybms_runtime.loop import Timer
 from tinybms_runtime.requests import RequestClient
 from tinybms_runtime.runner import ServiceContext
 from tinybms_runtime.statefile import read_bytes, write_atomic
@@ -53,6 +54,7 @@ class CriticalOut:
         self._refusal_told = False
         self._client: RequestClient | None = None
         self._rows = 0
+        self._timer: Timer | None = None
 
     def start(self) -> None:
         """Subscribe, and begin to say what has arrived."""
@@ -66,7 +68,6 @@ class CriticalOut:
                 clock=context.clock,
                 loop=context.loop,
             )
-            context.loop.every(STEP_S, self._step)
 
     def stop(self) -> None:
         """Say once more what has arrived, in time for buffer to hear it."""
@@ -79,6 +80,8 @@ class CriticalOut:
     def buffer_says(self, status: BufferStatus) -> None:
         """The state of buffer."""
         self._rows = status.rows
+        if self._rows > 0 and self._timer is None and self._client is not None:
+            self._timer = self._context.loop.every(STEP_S, self._step)
 
     def answered(self, record: RecordId, *, taken: bool) -> None:
         """The broker took or refused a record."""
@@ -112,6 +115,9 @@ class CriticalOut:
             self._delivered.add(record.boot, record.seq)
 
     def _step(self) -> None:
+        if self._rows == 0 and self._replay.idle and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         client = self._client
         room = self._uplink.room
         if client is None or room == 0:

@@ -58,6 +58,11 @@ class Replay:
         self._allowed = 0.0
         self._allowed_s: float | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is claimed and nothing is to be told to buffer."""
+        return not self._batch and not self._arrived
+
     def step(self, now_s: float, room: int) -> list[Publication]:
         """What to publish now, when the window has `room`."""
         self._end_lease(now_s)
