@@ -16,6 +16,8 @@ from tinybms_runtime.clock import Clock
 from tinybms_runtime.loop import Loop
 
 PERIOD_S: Final = 1.0
+FIRST_S: Final = 0.2
+"""What is sent before the connection to the broker stands is lost; the first beat waits for it."""
 _PAGE_BYTES: Final = resource.getpagesize()
 
 

@@ -20,7 +20,7 @@ from tinybms_messages.topics import GATEWAY_EVENT
 from tinybms_runtime.bus import Bus
 from tinybms_runtime.clock import Clock, SystemClock
 from tinybms_runtime.configfile import config_path, load
-from tinybms_runtime.heart import PERIOD_S, Heart
+from tinybms_runtime.heart import FIRST_S, PERIOD_S, Heart
 from tinybms_runtime.lock import AlreadyRunningError, ProcessLock
 from tinybms_runtime.logs import QueuedLineHandler, fields, start_logging
 from tinybms_runtime.loop import Loop
@@ -177,7 +177,7 @@ def _serve(context: ServiceContext, build: Build, handler: QueuedLineHandler) ->
     context.log.info(
         "started", extra=fields(pid=os.getpid(), boot=context.boot, version=heart.version)
     )
-    loop.every(PERIOD_S, heart.beat)
+    loop.every(PERIOD_S, heart.beat, first_s=FIRST_S)
     service.start()
     loop.run()
     service.stop()
