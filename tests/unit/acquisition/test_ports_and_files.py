@@ -12,7 +12,7 @@ from fake_context import FakeContext
 from tinybms_acquisition.chargefile import ChargeFile
 from tinybms_acquisition.ports import PortError, SerialPort, UsbPort, candidates
 from tinybms_acquisition.registervalues import BlockValues
-from tinybms_charge.state import ChargeState
+from tinybms_charge.state import ChargeMode, ChargeState, Cycle, Trim
 from tinybms_protocol.poll_plan import BlockName
 
 USB = [
@@ -144,20 +144,61 @@ def test_a_young_charge_state_is_gone_on_from(tmp_path: Path) -> None:
     assert (again.state, again.state_at_ns) == (state, at_ns)
 
 
-@pytest.mark.parametrize("why", ["old", "other boot", "damaged", "missing"])
-def test_any_other_charge_state_is_a_fresh_start(tmp_path: Path, why: str) -> None:
+def charged_state() -> ChargeState:
+    """In the middle of an absorption with a trimmed CVL."""
+    return ChargeState(
+        cell_count=16,
+        charge_voltage_v=53.9,
+        charge_current_a=42.0,
+        trim=Trim(trim_v=1.3),
+        cycle=Cycle(mode=ChargeMode.ABSORB, tail_s=200.0, soc_pct=97.0),
+    )
+
+
+@pytest.mark.parametrize("why", ["old", "other boot", "run folder gone"])
+def test_an_older_charge_state_keeps_the_charge_but_not_the_current(
+    tmp_path: Path, why: str
+) -> None:
     clock = FakeClock()
     context = FakeContext(tmp_path, clock)
-    if why != "missing":
-        state = ChargeState(cell_count=16, charge_current_a=42.0)
-        ChargeFile(context.typed()).keep(state, clock.boottime_ns())
-    clock.advance(61 if why == "old" else 1)
-    if why == "damaged":
-        context.paths.run_file("charge-state").write_bytes(b"\x00garbage")
-    if why == "other boot":
+    state = charged_state()
+    at_ns = clock.boottime_ns()
+    ChargeFile(context.typed()).keep(state, at_ns)
+    clock.advance(3600 if why == "old" else 1)
+    if why != "old":
         clock.kernel_boot_id = "another"
+    if why == "run folder gone":
+        context.paths.run_file("charge-state").unlink()
     again = ChargeFile(FakeContext(tmp_path, clock).typed())
+    assert (again.state.cycle, again.state.trim) == (state.cycle, state.trim)
+    assert again.state.charge_voltage_v == 53.9
+    assert again.state.charge_current_a == 0
+    assert again.state_at_ns == (at_ns if why == "old" else None)
+
+
+@pytest.mark.parametrize("why", ["damaged", "missing"])
+def test_without_a_charge_state_there_is_a_fresh_start(tmp_path: Path, why: str) -> None:
+    context = FakeContext(tmp_path)
+    if why == "damaged":
+        for path in (
+            context.paths.run_file("charge-state"),
+            context.paths.state_file("charge-state"),
+        ):
+            path.write_bytes(b"\x00garbage")
+    again = ChargeFile(context.typed())
     assert (again.state, again.state_at_ns) == (ChargeState(), None)
+
+
+def test_the_durable_copy_is_written_each_five_minutes(tmp_path: Path) -> None:
+    context = FakeContext(tmp_path)
+    file, start_ns = ChargeFile(context.typed()), context.clock.boottime_ns()
+    path = context.paths.state_file("charge-state")
+    file.keep_now_and_then(ChargeState(), start_ns + 299 * 10**9)
+    before = path.exists()
+    file.keep_now_and_then(ChargeState(), start_ns + 300 * 10**9)
+    first = path.read_bytes()
+    file.keep_now_and_then(ChargeState(), start_ns + 310 * 10**9)
+    assert (before, path.read_bytes()) == (False, first)
 
 
 def test_the_charge_state_is_kept_once_a_second(tmp_path: Path) -> None:
