@@ -26,7 +26,7 @@ TAIL_SLOPE_C: Final = 0.05
 """Tail current at full_v; it falls to 0 at rest_v (practice of open charge controllers)."""
 TAIL_FROM: Final = 0.45
 """From this share of the way between rest_v and the target on, a small current means full."""
-TAIL_S: Final = 300.0
+TAIL_S: Final = 180.0
 NEAR_S: Final = 7200.0
 REST_C: Final = 0.005
 REST_S: Final = 1800.0
@@ -160,7 +160,9 @@ def _timed(
     tail = now.settled_v >= from_v and not own and now.current_a <= tail_a
     mean_v = now.pack_v / reading.cells
     rested = mean_v >= rest_v and abs(now.current_a) < REST_C * capacity_ah
-    low = mean_v <= cell.rebulk_v and abs(now.current_a) < REBULK_LOW_C * capacity_ah
+    # A pack with a full cell has no use for a new charge, however low the others are.
+    flat = mean_v <= cell.rebulk_v and now.high_v < rest_v
+    low = flat and abs(now.current_a) < REBULK_LOW_C * capacity_ah
     soc_pct = cycle.soc_pct if reading.soc_pct is None else reading.soc_pct
     return msgspec.structs.replace(
         cycle,

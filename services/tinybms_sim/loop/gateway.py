@@ -71,6 +71,11 @@ class GatewayController:
         """The last limits with their reasons."""
         return None if self._result is None else self._result.limits
 
+    @property
+    def memory(self) -> ChargeState:
+        """What the charge control remembers."""
+        return self._memory
+
     def reset(self) -> None:
         """Start with a fresh memory."""
         self._memory = ChargeState()
