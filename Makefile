@@ -10,6 +10,7 @@ SETUP := deploy/dev/setup.sh
 STAMP := .venv/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PROOF_ARGS ?=
 
 .PHONY: help venv demo test test-long test-homeassistant test-node-red soak bench lint format docs lock wheel clean
 
@@ -55,6 +56,9 @@ soak: $(STAMP) ## Tests that run for hours.
 bench: $(STAMP) ## Measure latency, processor and memory; prints a table and JSON.
 	@$(SETUP) mosquitto
 	@PYTHONPATH=tests/fakes exec $(PY) tests/bench/run.py $(BENCH_ARGS)
+
+charge-proof: $(STAMP) ## Charge control beside the peers' rules; writes deploy/docs/charge-control.md, takes long.
+	@$(PY) tests/bench/charge_proof.py $(PROOF_ARGS)
 
 lint: $(STAMP) ## ruff, mypy and the import contracts.
 	$(PY) -m ruff check .
