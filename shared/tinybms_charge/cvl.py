@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from tinybms_charge.envelope import NEAR_OVER_VOLTAGE_V, Envelope
@@ -18,7 +17,7 @@ RISE_WAIT_S: Final = 20.0
 
 OFFSET_SHOWN_V: Final = 0.02
 START_ROOM_V: Final = 0.025
-"""A start without memory with a cell this close under float begins where the pack is."""
+"""A start without memory with a cell this close under float begins at float and rises slowly."""
 
 _LONGEST_WAIT_S: Final = 3600.0
 
@@ -53,8 +52,7 @@ def voltage_caps(
         text = f"down to float ({float_v:.1f} V)"
         caps.append(cap(ReasonCode.FLOAT_DESCENT, max(float_v, cycle.descent_v), text))
     if last_v is None and not reading.bad and reading.highest_v >= bounds.float_v - START_ROOM_V:
-        pack_v = math.fsum([min(v, target_v / cells) for v in reading.voltages_v])
-        caps.append(cap(ReasonCode.START, min(float_v, pack_v), "start near full"))
+        caps.append(cap(ReasonCode.START, float_v, "start near full"))
     if faults.voltage:
         frozen_v = min(float_v, last_v) if faults.freeze and last_v else float_v
         caps.append(cap(ReasonCode.FAULT, frozen_v, faults.voltage))

@@ -35,17 +35,21 @@ def test_cvl_never_pulls_the_pack_down(seed: int) -> None:
     scenario = replace(scenario_for("S10", seed), hours=0.5)
     cells = scenario.site.cells
     pushed_v = 0.025 * cells if scenario.victron.feed_in else 0.0
-    worst_v = 0.0
+    under_s = longest_s = worst_v = 0.0
 
     def look(view: View, command: Command, gateway: GatewayController) -> None:
-        nonlocal worst_v
+        nonlocal under_s, longest_s, worst_v
         over_v = sum(max(0.0, v - ABSORB_V) for v in view.cell_voltages_v)
         offset_v = max(pushed_v, gateway.memory.trim.offset_v)
         allowed_v = offset_v + over_v + 0.010 * cells + 0.2
+        under_s = under_s + 1.0 if view.pack_voltage_v - command[0] > allowed_v else 0.0
+        longest_s = max(longest_s, under_s)
         worst_v = max(worst_v, view.pack_voltage_v - command[0] - allowed_v)
 
     run(scenario, watched(look), seed)
-    assert worst_v <= 0.0
+    # Chargers need seven seconds to follow a CVL that fell, and some more to slow down.
+    assert longest_s <= 12.0
+    assert worst_v <= 0.025 * cells
 
 
 @settings(max_examples=8, deadline=None)
@@ -107,7 +111,8 @@ def test_a_lost_memory_lets_cvl_rise_by_0_4_v_at_most_at_first(seed: int, minute
     first = [cvl_v for time_s, _, cvl_v in sent if at_s <= time_s <= at_s + 85.0]
     near_full = any(high_v >= 3.35 for time_s, high_v, _ in sent if at_s <= time_s <= at_s + 6.0)
     if near_full:
-        assert max(first) <= before_v + 0.4 + 1e-6
+        # It begins at float at most: lower would drain a pack that was only loaded.
+        assert max(first) <= max(before_v, 16 * 3.375) + 0.4 + 1e-6
     assert (metrics["overshoot_mv"] or 0.0) <= 25.0
     assert metrics["crossings_300"] == 0
 
