@@ -62,7 +62,7 @@ class Filtered:
 def filtered(before: Filters, reading: Reading, bounds: Envelope, force: InForce) -> Filtered:
     """`before` with a good reading taken in."""
     high_v = reading.highest_v
-    current_a = reading.current_a or 0.0
+    current_a = before.current_a if reading.current_a is None else reading.current_a
     drop_v = current_a * bounds.drop_ohm
     clip_v = math.fsum([min(v, force.target_v) for v in reading.voltages_v])
     knee_v = high_v - drop_v
