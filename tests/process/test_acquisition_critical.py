@@ -39,6 +39,18 @@ class Rig:
     def suffixes(self, first: int = 0) -> set[str]:
         return {record.suffix for record in self.records[first:]}
 
+    def start_acquisition(self) -> None:
+        """Start it, and let the battery answer only when its way to the probe stands.
+
+        The first records are said once: a probe that is connected later would never hear them.
+        """
+        self.sim.scenario("silence")
+        lives = self.probe.messages["LIVE_DATA"]
+        lives.clear()
+        self.gateway.start("acquisition")
+        assert self.probe.wait_for(lambda: bool(lives))
+        self.sim.scenario("normal")
+
     def wait_for_keyframe(self, first: int = 0) -> None:
         assert self.probe.wait_for(lambda: self.suffixes(first) >= KEYFRAME), self.suffixes(first)
 
@@ -84,15 +96,19 @@ class Rig:
 @contextmanager
 def rig_of(run_dir: Path, *, broker: bool = True) -> Iterator[Rig]:
     with (
-        SimBms(run_dir, registers=STILL) as sim,
+        SimBms(run_dir, registers=STILL, scenario="silence") as sim,
         GatewayFolder(run_dir, {"acquisition": {"port": str(sim.link)}}) as gateway,
         BusProbe(gateway.paths, source="mqtt_out") as probe,
     ):
         probe.listen(CRITICAL, LIVE_DATA, GATEWAY_EVENT)
+        rig = Rig(gateway, sim, probe)
         if broker:
             gateway.start("broker")
-        gateway.start("acquisition")
-        yield Rig(gateway, sim, probe)
+            rig.start_acquisition()
+        else:
+            gateway.start("acquisition")
+            sim.scenario("normal")
+        yield rig
 
 
 @pytest.fixture
@@ -157,7 +173,7 @@ def test_what_was_published_is_in_the_ring_after_sigkill(rig: Rig) -> None:
         rig.probe.wait_for(lambda: False, 0.3)
         kept = {(record.boot, record.seq): record for record in rig.ring()}
         assert {(record.boot, record.seq): record for record in rig.records}.items() <= kept.items()
-        rig.gateway.start("acquisition")
+        rig.start_acquisition()
 
 
 def test_records_are_kept_without_a_bus_and_given_on_request(run_dir: Path) -> None:

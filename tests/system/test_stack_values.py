@@ -81,6 +81,19 @@ SIXTEEN_COLD = Pack(
     capacity_ah=280.0,
 )  # fmt: skip
 
+VALUE_TOPICS = (
+    "battery_voltage",
+    "battery_current",
+    "soc_percent",
+    "battery_temperature",
+    "external_temperature_1",
+    "external_temperature_2",
+    "capacity_ah",
+    "min_cell_voltage",
+    "max_cell_id",
+)
+LIMIT_TOPICS = ("charge_voltage", "charge_current", "discharge_current", "discharge_voltage")
+
 PACKS = [
     pytest.param(FOURTEEN_NMC, "nmc", id="14 cells"),
     pytest.param(SIXTEEN_COLD, "lifepo4", id="16 cells at -20.5 degC and -123.4 A"),
@@ -94,12 +107,22 @@ def test_can_and_mqtt_say_what_the_registers_say(run_dir: Path, pack: Pack, chem
     with Stack(run_dir, tables=tables, registers=pack.registers) as stack:
         stack.wait_until_well()
         stack.wait_for(lambda: all_frames(stack), 10, "every frame")
-        stack.wait_for(lambda: stack.mqtt.of("cell_voltage_01"), 10, "cells by MQTT")
+        wait_for_topics(stack, pack)
         check_can(stack, pack)
         check_mqtt(stack, pack)
         check_limits_agree(stack)
         assert stack.gx.frames(0x305) == []
         assert [frame for frame in stack.frames() if frame["problems"]] == []
+
+
+def wait_for_topics(stack: Stack, pack: Pack) -> None:
+    cells = [f"cell_voltage_{number:02d}" for number in range(1, len(pack.cells_v) + 1)]
+    topics = [*cells, *VALUE_TOPICS, *(f"{name}_limit" for name in LIMIT_TOPICS)]
+
+    def missing() -> list[str]:
+        return [topic for topic in topics if not stack.mqtt.of(topic)]
+
+    stack.wait_for(lambda: not missing(), 30, "every value by MQTT")
 
 
 def all_frames(stack: Stack) -> bool:
@@ -166,11 +189,10 @@ def check_limits_agree(stack: Stack) -> None:
         if status is None or status["limits"] is None:
             return False
         can = struct.unpack("<HhhH", data(stack, 0x351))
-        topics = ("charge_voltage", "charge_current", "discharge_current", "discharge_voltage")
-        by_mqtt = tuple(round(10 * stack.mqtt.value(f"{name}_limit")) for name in topics)
+        by_mqtt = tuple(round(10 * stack.mqtt.value(f"{name}_limit")) for name in LIMIT_TOPICS)
         return can == by_mqtt == http_limits(status["limits"])
 
-    stack.wait_for(agree, 10, "the same limits on CAN, MQTT and HTTP")
+    stack.wait_for(agree, 40, "the same limits on CAN, MQTT and HTTP")
 
 
 def http_limits(limits: Mapping[str, Any]) -> tuple[int, ...]:
