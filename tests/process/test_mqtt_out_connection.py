@@ -252,6 +252,7 @@ def test_a_second_client_with_our_id_is_named_and_does_not_make_a_fast_fight(
         rival.wait()
 
 
+@pytest.mark.long
 def test_the_helper_that_connects_leaves_no_descriptor_behind(
     stack: MqttStack, mosquitto: Mosquitto
 ) -> None:
