@@ -3,10 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 
 from harness_leaks import Leaks, mark_children
 from harness_mosquitto import Mosquitto
@@ -16,6 +17,25 @@ from harness_net import free_port as find_free_port
 def pytest_configure() -> None:
     """Let every process started by this run be told apart from those of another run."""
     mark_children()
+
+
+MANY_STEPS = ("property/test_charge_", "unit/sim_loop/", "safety/", "replay/")
+"""Tests that take millions of steps through code which others cover: measuring their branches
+would make them four times as slow."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Leave the tests of many steps out of the measured coverage."""
+    measured = Coverage.current()
+    name = item.path.relative_to(item.config.rootpath / "tests").as_posix()
+    if measured is None or not name.startswith(MANY_STEPS):
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
 
 
 @pytest.fixture(autouse=True)

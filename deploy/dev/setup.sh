@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+# Most tests wait for real processes and clocks, so that two cores serve three workers.
+TEST_WORKERS=${TEST_WORKERS:-3}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -113,7 +115,7 @@ test_with_coverage() {
   local status=0
   rm -rf build/coverage
   mkdir -p build/coverage
-  .venv/bin/python -m coverage run -m pytest "$@" || status=$?
+  .venv/bin/python -m coverage run -m pytest -n "$TEST_WORKERS" --dist worksteal "$@" || status=$?
   .venv/bin/python -m coverage combine -q || return "$((status ? status : 1))"
   .venv/bin/python -m coverage report >build/coverage/report.txt || true
   printf 'Branch coverage: %s %% (by file: build/coverage/report.txt)\n' \

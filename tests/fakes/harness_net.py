@@ -1,17 +1,28 @@
 """Network helpers for tests; everything stays on the loopback interface."""
 
+import contextlib
+import os
+import random
 import socket
 import time
 
 LOOPBACK = "127.0.0.1"
+PORTS = range(20_000, 32_000)
+"""Below those that the kernel gives to outgoing connections, which would take a port that a test
+keeps closed for seconds."""
+_rng = random.Random(os.getpid())  # not the global one: each test begins that with the same seed
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on now; another process may still be quicker."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port that nobody uses now. Workers of one test run never get the same one."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ours = PORTS[worker % workers :: workers]
+    while True:
+        port = _rng.choice(ours)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def wait_for_port(port: int, timeout_s: float) -> bool:
