@@ -13,6 +13,7 @@ from tinybms_acquisition.battery import Battery, Settled
 from tinybms_acquisition.counters import CounterBook
 from tinybms_acquisition.faults import FaultTracker, event_ids
 from tinybms_acquisition.glitch import Filtered, GlitchFilter
+from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.poller import BlockRead
 from tinybms_acquisition.registervalues import RegisterDecoder
 from tinybms_acquisition.sample import Moment, sample_of, sign_warning
@@ -68,8 +69,10 @@ class Pipeline:
         parameters: ChargeParameters,
         charge_state: ChargeState,
         state_at_ns: int | None,
+        modes: Modes,
     ) -> None:
         self.battery = battery
+        self.modes = modes
         self.charge_state = charge_state
         self.state_at_ns = state_at_ns
         self.active_ids: frozenset[int] = frozenset()
@@ -156,12 +159,14 @@ class Pipeline:
         sample = filtered.sample
         ids = self.active_ids
         other = filtered.alternative
-        measurement = measurement_of(
-            sample, ids, None if other is None else measurement_of(other, ids)
-        )
+        owner = self.modes.owner(sample.boottime_ns)
+        doubtful = None if other is None else measurement_of(other, ids, owner=owner)
+        measurement = measurement_of(sample, ids, doubtful, owner=owner)
         before_ns = self.state_at_ns
         dt_s = 0.0 if before_ns is None else (sample.boottime_ns - before_ns) / 1e9
         result = step(self.charge_state, measurement, known.limits, self._parameters, dt_s)
+        if self.modes.charged(self.charge_state.cycle.mode, result.state.cycle.mode):
+            self._notes.append(Note(code="mode_over", text="the top balance is done"))
         self.charge_state = result.state
         self.state_at_ns = sample.boottime_ns
         self._book.take(sample)

@@ -8,6 +8,7 @@ from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.pipeline import Snapshot
 from tinybms_acquisition.registervalues import RegisterDecoder
 from tinybms_messages.live import Counters, Link, LiveData
+from tinybms_messages.owner import ActiveMode
 from tinybms_messages.registers import BmsSettings, RegisterValues
 from tinybms_messages.topics import BMS_SETTINGS, LIVE_DATA, MQTT_REGISTER_VALUE
 from tinybms_protocol.poll_plan import BlockName
@@ -33,13 +34,19 @@ class Publisher:
         return self._context.bus.next_seq(LIVE_DATA)
 
     def publish_live(
-        self, snapshot: Snapshot | None, counters: Counters, link: Link, *, asleep: bool
+        self,
+        snapshot: Snapshot | None,
+        counters: Counters,
+        link: Link,
+        modes: tuple[ActiveMode, ...],
+        *,
+        asleep: bool,
     ) -> tuple[LiveData, int]:
         """Send LIVE_DATA with this snapshot, which may be one that was sent before.
 
         What was sent, with its number.
         """
-        live = LiveData(counters=counters, link=link, asleep=asleep)
+        live = LiveData(counters=counters, link=link, asleep=asleep, modes=modes)
         if snapshot is not None:
             live = LiveData(
                 sample=snapshot.sample,
@@ -51,6 +58,7 @@ class Publisher:
                 link=link,
                 asleep=asleep,
                 advisories=snapshot.advisories,
+                modes=modes,
             )
         header = self._context.bus.publish(LIVE_DATA, live)
         self._live_at_ns = self._context.clock.boottime_ns()

@@ -21,11 +21,11 @@ from tinybms_charge.parameters import ChargeParameters
 from tinybms_messages.codec import Message
 from tinybms_messages.critical import Critical
 from tinybms_messages.live import LiveData
-from tinybms_messages.requests import CatchUp, ReplyBody, RequestBody
+from tinybms_messages.requests import CatchUp, CaughtUp
 from tinybms_messages.status import GatewayEvent, MqttStatus
 from tinybms_messages.topics import CRITICAL, GATEWAY_EVENT, MQTT_STATUS
 from tinybms_runtime.outage import Outage
-from tinybms_runtime.requests import RequestRefused, RequestServer
+from tinybms_runtime.requests import RequestRefused
 from tinybms_runtime.runner import ServiceContext
 
 RING_NAME: Final = "critical-ring"
@@ -71,29 +71,28 @@ class Recorder:
         self._ring: CriticalRing | None = None
         self._open_at_s = 0.0
         self._mqtt_connected: bool | None = None
-        self._server: RequestServer | None = None
         self._open()
 
     def start(self) -> None:
-        """Subscribe to what others say, and answer requests for records."""
+        """Subscribe to what others say."""
         context = self._context
         context.bus.subscribe(GATEWAY_EVENT, self._on_event)
         context.bus.subscribe(MQTT_STATUS, self._on_mqtt_status)
-        self._server = RequestServer(
-            context=context.bus.context,
-            endpoint=context.paths.requests("acquisition"),
-            clock=context.clock,
-            loop=context.loop,
-            answer=self._answer,
-        )
 
     def close(self) -> None:
-        """Answer no more; the ring stays."""
-        if self._server is not None:
-            self._server.close()
+        """The ring stays."""
         if self._ring is not None:
             self._ring.close()
             self._ring = None
+
+    def caught_up(self, asked: CatchUp) -> CaughtUp:
+        """The records that were asked for; raises RequestRefused."""
+        if self._ring is None:
+            raise RequestRefused(f"{self._path} can't be used; see the log of acquisition")
+        try:
+            return self._ring.caught_up(asked.boot, asked.ranges)
+        except (OSError, ValueError) as error:
+            raise RequestRefused(f"{self._path}: {error}") from error
 
     def live(self, live: LiveData, seq: int) -> None:
         """The LIVE_DATA `seq` was published."""
@@ -167,16 +166,6 @@ class Recorder:
                 self._path,
                 why,
             )
-
-    def _answer(self, body: RequestBody) -> ReplyBody:
-        if not isinstance(body, CatchUp):
-            raise RequestRefused("acquisition answers catch_up; ask buffer for the rest")
-        if self._ring is None:
-            raise RequestRefused(f"{self._path} can't be used; see the log of acquisition")
-        try:
-            return self._ring.caught_up(body.boot, body.ranges)
-        except (OSError, ValueError) as error:
-            raise RequestRefused(f"{self._path}: {error}") from error
 
     def _now(self) -> Moment:
         clock = self._context.clock

@@ -10,6 +10,7 @@ from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.chargefile import ChargeFile
 from tinybms_acquisition.connection import Connection
 from tinybms_acquisition.counterfile import CounterFiles
+from tinybms_acquisition.ownerdesk import OwnerDesk
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import BlockRead, Poller, Turn
 from tinybms_acquisition.publisher import Publisher
@@ -49,12 +50,16 @@ class AcquisitionService:
         self._counters = CounterFiles(context, longest_step_s=max(LONGEST_STEP_S, 3 * interval_s))
         self._charge = ChargeFile(context)
         self._battery = Battery(config.acquisition.bms_serial)
+        self._desk = OwnerDesk(
+            context, catch_up=self._recorder.caught_up, changed=self._modes_changed
+        )
         self._pipeline = Pipeline(
             battery=self._battery,
             book=self._counters.book,
             parameters=parameters,
             charge_state=self._charge.state,
             state_at_ns=self._charge.state_at_ns,
+            modes=self._desk.modes,
         )
         self._quiet = QuietMode(
             enabled=config.acquisition.quiet_mode, can_enabled=config.can.enabled, now_s=now_s
@@ -72,6 +77,7 @@ class AcquisitionService:
             self._context.log.warning("no effect yet in this release: acquisition.allow_writes")
         self._context.bus.subscribe(CAN_STATUS, self._on_can_status)
         self._recorder.start()
+        self._desk.start()
         self._connection.open()
         loop.every(TICK_S, self._tick)
         loop.every(RECHECK_S, self._recheck, first_s=RECHECK_S)
@@ -81,6 +87,7 @@ class AcquisitionService:
         self._connection.close("", retry=False)
         self._charge.keep(self._pipeline.charge_state, self._pipeline.state_at_ns)
         self._counters.close(self._now_s())
+        self._desk.close()
         self._recorder.close()
 
     def state(self) -> tuple[str, str]:
@@ -166,7 +173,11 @@ class AcquisitionService:
             self._poller.look_now(now_s)
             self._connection.work()
 
+    def _modes_changed(self) -> None:
+        self._recorder.live(*self._publish())
+
     def _tick(self) -> None:
+        self._desk.tick()
         self._update_quiet(self._now_s())
         if self._publisher.repeat_is_due():
             self._recorder.live(*self._publish())
@@ -186,7 +197,11 @@ class AcquisitionService:
 
     def _publish(self) -> tuple[LiveData, int]:
         return self._publisher.publish_live(
-            self._snapshot, self._counters.counters(), self._link(), asleep=self._poller.quiet
+            self._snapshot,
+            self._counters.counters(),
+            self._link(),
+            self._desk.modes.active,
+            asleep=self._poller.quiet,
         )
 
     def _link(self) -> Link:

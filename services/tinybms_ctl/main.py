@@ -15,6 +15,7 @@ from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.example import example
 from tinybms_ctl.look import look
+from tinybms_ctl.mode_commands import mode_app
 from tinybms_ctl.mqtt_commands import mqtt_app
 from tinybms_ctl.options import EXIT_BAD_CONFIGURATION, ConfigOption, load_or_exit, say
 from tinybms_ctl.render import plain_lines, screen
@@ -40,6 +41,7 @@ app.add_typer(config_app, name="config")
 
 app.add_typer(mqtt_app, name="mqtt")
 app.add_typer(buffer_app, name="buffer")
+app.add_typer(mode_app, name="mode")
 
 
 @app.command()

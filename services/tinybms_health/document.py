@@ -132,6 +132,15 @@ class BufferReport(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int | None = None
 
 
+class ModeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner has asked for, for a time; `text` says it in words, with the time left."""
+
+    mode: str
+    text: str
+    left_s: float
+    limit_a: float | None = None
+
+
 class EventReport(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened in the gateway."""
 
@@ -180,6 +189,7 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[Alarm, ...] = ()
     faults: tuple[ActiveFault, ...] = ()
     advisories: tuple[str, ...] = ()
+    modes: tuple[ModeReport, ...] = ()
     identity: Identity | None = None
     link: Link | None = None
     counters: Counters | None = None

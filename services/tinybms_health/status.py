@@ -15,6 +15,7 @@ from tinybms_health.document import (
     CanReport,
     DataReport,
     EventReport,
+    ModeReport,
     MqttReport,
     ProcessReport,
     StatusDocument,
@@ -24,6 +25,7 @@ from tinybms_health.verdict import checks, verdict
 from tinybms_health.view import ProcessFacts, View
 from tinybms_messages.header import Header
 from tinybms_messages.live import Sample
+from tinybms_messages.owner import mode_words, time_left
 from tinybms_runtime.processes import NAMES
 
 HUNG_AFTER_S: Final = 10.0
@@ -59,6 +61,7 @@ def status_document(view: View) -> StatusDocument:
         alarms=shown.alarms,
         faults=newest.faults if newest else (),
         advisories=newest.advisories if newest else (),
+        modes=_modes(view),
         identity=newest.identity if newest else None,
         link=newest.link if newest else None,
         counters=newest.counters if newest else None,
@@ -80,6 +83,19 @@ def status_document(view: View) -> StatusDocument:
     )
     looked = msgspec.structs.replace(document, checks=checks(document))
     return msgspec.structs.replace(looked, status=verdict(looked))
+
+
+def _modes(view: View) -> tuple[ModeReport, ...]:
+    newest, now_ns = view.heard.live.newest, view.boottime_ns
+    return tuple(
+        ModeReport(
+            mode=mode.mode.value,
+            text=f"{mode_words(mode)}, {time_left(mode.left_s(now_ns))}",
+            left_s=mode.left_s(now_ns),
+            limit_a=mode.limit_a,
+        )
+        for mode in (newest.modes if newest else ())
+    )
 
 
 def iso_time(wall_ns: int) -> str:

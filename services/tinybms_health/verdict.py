@@ -28,6 +28,7 @@ def checks(document: StatusDocument) -> tuple[Check, ...]:
         _can(document),
         _mqtt(document),
         _buffer(document),
+        *_owner(document),
         battery_check(document),
     )
 
@@ -148,6 +149,13 @@ def _buffer(document: StatusDocument) -> Check:
     state = "fault" if buffer.state == "storage_off" else "ok"
     text = buffer.detail or f"{buffer.state}, {buffer.rows} rows"
     return Check(name="buffer_store", state=state, text=text)
+
+
+def _owner(document: StatusDocument) -> Iterator[Check]:
+    """What the owner has asked for; it is as wanted, so nothing is wrong about it."""
+    if document.modes:
+        words = "; ".join(mode.text for mode in document.modes)
+        yield Check(name="owner", state="ok", text=words)
 
 
 def _battery_text(document: StatusDocument) -> str:

@@ -7,9 +7,10 @@ from typing import Final
 from tinybms_charge.envelope import HOT_STOP_C, HOT_TAPER_C, Envelope
 from tinybms_charge.faults import FaultView
 from tinybms_charge.latches import Latches
+from tinybms_charge.measurement import OwnerCap
 from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.presets import Curve, curve_value, flat_zone_c
-from tinybms_charge.reading import BOARD, Reading, probe_name
+from tinybms_charge.reading import BOARD, HIGHEST_CURRENT_A, Reading, probe_name
 from tinybms_charge.reasons import ReasonCode, cap
 from tinybms_charge.state import Probe
 from tinybms_messages.live import Reason
@@ -101,6 +102,18 @@ def discharge_caps(
         if value_a < bounds.discharge_max_a:
             caps.append(cap(ReasonCode.LOW_CELL, value_a, f"low cell ({where})"))
     return caps
+
+
+def owner_caps(asked: tuple[OwnerCap, ...]) -> list[Reason]:
+    """What the owner allows for now; a value that is no current counts as 0."""
+    return [
+        cap(
+            ReasonCode.OWNER_MODE,
+            one.value_a if 0 <= one.value_a <= HIGHEST_CURRENT_A else 0.0,
+            one.text,
+        )
+        for one in asked
+    ]
 
 
 def ramped_current(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tinybms_charge.currents import charge_caps, discharge_caps
+from tinybms_charge.currents import charge_caps, discharge_caps, owner_caps
 from tinybms_charge.cvl import voltage_caps
 from tinybms_charge.envelope import Envelope
 from tinybms_charge.faults import FaultView, fault_view
@@ -73,6 +73,9 @@ def judged(
         target_v=_target_v(cycle, bounds),
         balancing=cycle.mode is ChargeMode.BALANCE,
     )
+    discharge = discharge_caps(reading, latches, faults, bounds, parameters)
+    charge += owner_caps(measurement.charge_caps)
+    discharge += owner_caps(measurement.discharge_caps)
     return Judged(
         reading=reading,
         faults=faults,
@@ -80,7 +83,7 @@ def judged(
         filters=filters,
         trim=trim,
         cycle=cycle,
-        caps=(voltage, charge, discharge_caps(reading, latches, faults, bounds, parameters)),
+        caps=(voltage, charge, discharge),
     )
 
 

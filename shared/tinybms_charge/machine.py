@@ -115,9 +115,10 @@ def _charging(
 ) -> Cycle:
     """Between the modes before full."""
     target_v, sent_v = force.target_v, force.sent_v
+    wants_top = measurement.request == "top_balance"
+    if cycle.mode is not ChargeMode.BALANCE and wants_top != (cycle.mode is ChargeMode.TOP_BALANCE):
+        return _entered(cycle, ChargeMode.TOP_BALANCE if wants_top else ChargeMode.ABSORB)
     match cycle.mode:
-        case ChargeMode.BULK | ChargeMode.ABSORB if measurement.request == "top_balance":
-            return _entered(cycle, ChargeMode.TOP_BALANCE)
         case ChargeMode.BULK if now.high_v >= target_v - ABSORB_WITHIN_V:
             return _entered(cycle, ChargeMode.ABSORB)
         case ChargeMode.ABSORB if (

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tinybms_messages.live import Sample
 
 Request = Literal["", "charge", "top_balance"]
 """Nothing, a new charge although the battery is not empty, or one to the top balance target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerCap:
+    """Most current in A that the owner allows for now, with words for people."""
+
+    value_a: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What the owner asks for now. The caps can only lower a limit."""
+
+    request: Request = ""
+    charge_caps: tuple[OwnerCap, ...] = ()
+    discharge_caps: tuple[OwnerCap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +35,9 @@ class Measurement:
     `temperatures_c`: (probe number, degC) of each fitted probe; number 0 is the sensor of the BMS
     board, given only when no probe is fitted. `event_ids`: faults and warnings that the BMS's event
     log shows as active (TinyBMS user manual Rev D, events). `balancing`: whether any cell is really
-    being bled (register 52), None when not known. `request`: what the owner asks for now.
-    `alternative`: the other reading while it is doubtful which of the two is true; each limit is
-    then the lower of both.
+    being bled (register 52), None when not known. `request` and the caps: what the owner asks for
+    now. `alternative`: the other reading while it is doubtful which of the two is true; each limit
+    is then the lower of both.
     """
 
     cell_voltages_v: tuple[float | None, ...]
@@ -33,13 +50,22 @@ class Measurement:
     event_ids: frozenset[int] = frozenset()
     balancing: bool | None = None
     request: Request = ""
+    charge_caps: tuple[OwnerCap, ...] = ()
+    discharge_caps: tuple[OwnerCap, ...] = ()
     alternative: Measurement | None = None
 
 
+_NOTHING_ASKED: Final = Owner()
+
+
 def measurement_of(
-    sample: Sample, event_ids: frozenset[int], alternative: Measurement | None = None
+    sample: Sample,
+    event_ids: frozenset[int],
+    alternative: Measurement | None = None,
+    *,
+    owner: Owner = _NOTHING_ASKED,
 ) -> Measurement:
-    """The part of `sample` that the charge control looks at."""
+    """The part of `sample` that the charge control looks at, with what the owner asks for."""
     return Measurement(
         cell_voltages_v=sample.cell_voltages_v,
         pack_voltage_v=sample.pack_voltage_v,
@@ -49,5 +75,8 @@ def measurement_of(
         status=sample.online_status,
         event_ids=event_ids,
         balancing=any(sample.cells_balancing),
+        request=owner.request,
+        charge_caps=owner.charge_caps,
+        discharge_caps=owner.discharge_caps,
         alternative=alternative,
     )

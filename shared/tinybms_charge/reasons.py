@@ -21,6 +21,7 @@ class ReasonCode(StrEnum):
     START = "start"
     SLOW_RISE = "slow_rise"
     USER = "user"
+    OWNER_MODE = "owner_mode"
     BMS_OVERCURRENT = "bms_overcurrent"
     CELL_RATE = "cell_rate"
     LOW_TEMPERATURE = "low_temperature"

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from tinybms_messages.owner import ActiveMode
+
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """What the battery said in one complete, valid poll.
@@ -213,3 +215,5 @@ class LiveData(msgspec.Struct, frozen=True, kw_only=True):
     asleep: bool = False
     advisories: tuple[str, ...] = ()
     """Sentences for the owner about settings that are doubtful or will not work."""
+    modes: tuple[ActiveMode, ...] = ()
+    """What the owner has asked for, for a time."""

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from tinybms_messages.critical import BootId, Critical, Range, Sequence
 from tinybms_messages.finite import require_finite
+from tinybms_messages.owner import OwnerReply, OwnerRequest
 
 MAX_FRAME_BYTES: Final = 1024 * 1024
 MAX_RECORDS: Final = 100
@@ -115,8 +116,8 @@ class Result(StrEnum):
     """Not by this process, or not now; `text` says why."""
 
 
-RequestBody = CatchUp | Claim | Ack | Drop
-ReplyBody = CaughtUp | Claimed | Acked | Dropped
+RequestBody = CatchUp | Claim | Ack | Drop | OwnerRequest
+ReplyBody = CaughtUp | Claimed | Acked | Dropped | OwnerReply
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ SHELLS = {
     "chargefile",
     "connection",
     "counterfile",
+    "ownerdesk",
     "ports",
     "publisher",
     "recorder",

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.counters import CounterBook, Start
 from tinybms_acquisition.critical import CriticalRecords, Seen
+from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import Poller, Turn
 from tinybms_acquisition.sample import Moment
@@ -58,6 +59,7 @@ class PlainGateway:
             parameters=parameters,
             charge_state=ChargeState(),
             state_at_ns=None,
+            modes=Modes(),
         )
         self._core = CanOut(device="pack1", parameters=parameters, kernel_boot_id="plain")
         values = Values(CONFIG.mqtt, CONFIG.mqtt.root_topic)

@@ -14,6 +14,7 @@ from fake_live import fake_sample
 from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.counters import CounterBook, Start
 from tinybms_acquisition.line import UNASKED
+from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import Poller, Turn
 from tinybms_acquisition.quiet import QuietMode
@@ -58,6 +59,7 @@ class Traffic:
             parameters=charge_parameters(Config()),
             charge_state=ChargeState(),
             state_at_ns=None,
+            modes=Modes(),
         )
         self.poller.connect(self.now_s)
 

@@ -8,6 +8,7 @@ import pytest
 from fake_bms_frames import live_words, log_words, settings_words, version_words
 from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.counters import CounterBook, Start
+from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import BlockRead
 from tinybms_acquisition.sample import Moment
@@ -30,6 +31,7 @@ class Rig:
             parameters=charge_parameters(Config()),
             charge_state=state or ChargeState(),
             state_at_ns=None,
+            modes=Modes(),
         )
         self.cells = cells
         self.seqs = count(1)
