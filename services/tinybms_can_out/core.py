@@ -10,7 +10,10 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tinybms_charge.ageing import Aged, aged
+import msgspec
+
+from tinybms_can_out.owner import Owner, Sending, Wishes
+from tinybms_charge.ageing import Aged, aged, in_service
 from tinybms_charge.parameters import ChargeParameters
 from tinybms_messages.header import Header
 from tinybms_messages.latest import LatestLive
@@ -46,8 +49,16 @@ class GxSeen:
 class CanOut:
     """Decides which frames go out now. Times are CLOCK_BOOTTIME in ns."""
 
-    def __init__(self, *, device: str, parameters: ChargeParameters, kernel_boot_id: str) -> None:
+    def __init__(
+        self,
+        *,
+        device: str,
+        parameters: ChargeParameters,
+        kernel_boot_id: str,
+        owner: Owner | None = None,
+    ) -> None:
         self._device = device
+        self.owner = owner or Owner(parameters, Wishes(kernel_boot_id=kernel_boot_id))
         self._parameters = parameters
         self._latest = LatestLive(kernel_boot_id=kernel_boot_id)
         self._extras = Extras()
@@ -66,8 +77,11 @@ class CanOut:
 
     def take(self, header: Header, live: LiveData) -> None:
         """Note a snapshot; an older one than the newest is dropped."""
-        self._latest.offer(header, live)
+        before = self._latest.with_sample
+        taken = self._latest.offer(header, live)
         held = self._latest.with_sample
+        if taken and held is live:
+            self.owner.sample(before, live)
         if held is not None and held.sample is not None:
             temperature_c = held.sample.battery_temperature_c
             if temperature_c is not None:
@@ -115,8 +129,13 @@ class CanOut:
 
     def aged(self, now_ns: int) -> Aged:
         """Limits and alarms as they hold now."""
-        age_s = self._latest.age_s(now_ns)
-        return aged(self._latest.with_sample, age_s, self._parameters)
+        live, age_s = self.newest(now_ns)
+        hold = in_service if self.owner.in_service(now_ns) else aged
+        return hold(live, age_s, self._parameters)
+
+    def newest(self, now_ns: int) -> tuple[LiveData | None, float | None]:
+        """The newest snapshot with a sample, and its age in s."""
+        return self._latest.with_sample, self._latest.age_s(now_ns)
 
     def gx(self, now_ns: int) -> GxSeen:
         """What is known of the GX now."""
@@ -141,10 +160,13 @@ class CanOut:
     def _view(self, now_ns: int) -> PackView | None:
         """The pack as it is to be shown now; None when nothing may be sent."""
         live, state = self._latest.with_sample, self.aged(now_ns)
-        if live is None or not state.send or state.limits is None:
+        sending, limits = self.owner.sending(now_ns), state.limits
+        if live is None or not state.send or limits is None or sending is Sending.SILENT:
             self._extras.forget()
             return None
-        view = pack_view(live, state.limits, state.alarms, device=self._device)
+        if sending is Sending.AT_REST:
+            limits = msgspec.structs.replace(limits, charge_current_a=0.0)
+        view = pack_view(live, limits, state.alarms, device=self._device)
         if view is not None and view.battery_temperature_c is None:
             # Without 0x356 the GX would go on with an old voltage; a temperature changes slowly.
             view = replace(view, battery_temperature_c=self._last_temperature_c)
@@ -180,4 +202,5 @@ class CanOut:
             chemistry=parameters.chemistry,
             max_charge_current_a=parameters.max_charge_current_a,
             max_discharge_current_a=parameters.max_discharge_current_a,
+            service=self.owner.in_service(now_ns),
         )

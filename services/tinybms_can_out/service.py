@@ -11,6 +11,7 @@ import msgspec
 from tinybms_can_out.adapter import Adapter, PythonCanAdapter
 from tinybms_can_out.channel import Channel
 from tinybms_can_out.core import CanFrame, CanOut
+from tinybms_can_out.desk import OwnerDesk
 from tinybms_can_out.slcan import SlcanAdapter
 from tinybms_can_out.status import can_status
 from tinybms_charge.parameters import charge_parameters
@@ -30,10 +31,13 @@ class CanOutService:
     def __init__(self, context: ServiceContext, adapter: Adapter | None = None) -> None:
         self._context = context
         self._enabled = context.config.can.enabled
+        parameters = charge_parameters(context.config)
+        self._desk = OwnerDesk(context, parameters)
         self._core = CanOut(
             device=context.config.gateway.device,
-            parameters=charge_parameters(context.config),
+            parameters=parameters,
             kernel_boot_id=context.clock.kernel_boot_id,
+            owner=self._desk.owner,
         )
         self._channel = Channel(
             context=context,
@@ -49,6 +53,7 @@ class CanOutService:
         logging.getLogger("can").setLevel(logging.CRITICAL)
         loop = self._context.loop
         loop.every(STATUS_PERIOD_S, self._report)
+        self._desk.start(lambda: self._core.newest(self._now()))
         if not self._enabled:
             return
         self._context.bus.subscribe(LIVE_DATA, self._take)
@@ -58,6 +63,7 @@ class CanOutService:
 
     def stop(self) -> None:
         """See tinybms_runtime.runner.Service."""
+        self._desk.close()
         self._channel.close()
 
     def state(self) -> tuple[str, str]:
@@ -78,6 +84,7 @@ class CanOutService:
         # Ageing moves limits and alarms without any message.
         self._send(self._core.urgent(now_ns))
         self._send(self._core.slot(now_ns))
+        self._desk.tick()
 
     def _send(self, frames: Sequence[CanFrame]) -> None:
         for frame in frames:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tinybms_can_out.channel import Channel
 from tinybms_can_out.core import CanOut
 from tinybms_config.model import Can
+from tinybms_messages.owner import time_left
 from tinybms_messages.status import CanStatus
 
 
@@ -34,6 +35,7 @@ def can_status(config: Can, core: CanOut, channel: Channel, now_ns: int) -> CanS
         gx_identified=gx.identified,
         max_period_ms=core.max_period_ms(now_ns),
         frames_received=core.frames_received,
+        service_left_s=core.owner.now(now_ns).service_left_s,
     )
 
 
@@ -52,6 +54,20 @@ def _state(core: CanOut, channel: Channel, now_ns: int) -> tuple[str, str]:
         return "error", "bus off"
     if channel.failing:
         return "error", channel.last_error
+    return _of_owner(core, now_ns) or _of_data(core, now_ns)
+
+
+def _of_owner(core: CanOut, now_ns: int) -> tuple[str, str] | None:
+    asked = core.owner.now(now_ns)
+    if asked.stopped:
+        return "stopped", "stopped by the owner; tinybms-ctl can start"
+    if asked.service_left_s > 0:
+        fresh = core.aged(now_ns).data_state == "fresh"
+        return "sending" if fresh else "service", f"service, {time_left(asked.service_left_s)}"
+    return None
+
+
+def _of_data(core: CanOut, now_ns: int) -> tuple[str, str]:
     aged = core.aged(now_ns)
     if aged.data_state == "asleep":
         return ("sending", "BMS asleep") if aged.send else ("silent", "BMS asleep")

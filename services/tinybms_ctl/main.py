@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from tinybms_ctl.buffer_commands import buffer_app
+from tinybms_ctl.can_commands import can_app
 from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.example import example
@@ -42,6 +43,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(mqtt_app, name="mqtt")
 app.add_typer(buffer_app, name="buffer")
 app.add_typer(mode_app, name="mode")
+app.add_typer(can_app, name="can")
 
 
 @app.command()

@@ -118,8 +118,11 @@ def _can(document: StatusDocument) -> Check:
         return Check(name="can", state="fault", text=f"{where}: can_out is not heard")
     if can.state != SENDING:
         text = f"{where}: {can.state}" + (f", {can.detail}" if can.detail else "")
-        return Check(name="can", state="fault", text=text)
+        wanted = can.state in {"stopped", "service"}
+        return Check(name="can", state="warning" if wanted else "fault", text=text)
     sent = f"{where}: sending, {can.frames_sent} frames"
+    if can.detail:
+        sent += f", {can.detail}"
     if not can.victron_keepalive_ok:
         return Check(name="can", state="warning", text=f"{sent}; no GX is heard (0x305)")
     return Check(name="can", state="ok", text=f"{sent}, GX heard")

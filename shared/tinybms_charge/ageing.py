@@ -6,6 +6,7 @@ page show the same. An older age never gives a higher limit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -69,6 +70,40 @@ def aged(live: LiveData | None, age_s: float | None, parameters: ChargeParameter
         alarms=_with_cable(live.alarms, 0 if asleep else level, _text(level, parameters)),
         alarm_level=0 if asleep else level,
     )
+
+
+def in_service(live: LiveData | None, age_s: float | None, parameters: ChargeParameters) -> Aged:
+    """As `aged`, while the owner works on a battery that was well: neither alarm nor silence.
+
+    CCL is 0 and CVL low as in stale data; DCL goes by can.stale_dcl; the loss of data is a warning.
+    """
+    shown = aged(live, age_s, parameters)
+    if live is None or live.sample is None or live.limits is None or age_s is None:
+        return shown
+    # In this order a NaN is no age.
+    if not parameters.alarm_after_s <= age_s < math.inf:
+        return shown
+    return Aged(
+        data_state=shown.data_state,
+        send=True,
+        limits=_limits(live, live.sample, live.limits, 2, parameters),
+        alarms=_with_cable(live.alarms, 1, "no data from the BMS, which is in service"),
+        alarm_level=1,
+    )
+
+
+def service_refusal(
+    live: LiveData | None, age_s: float | None, parameters: ChargeParameters
+) -> str:
+    """Why a service must not begin now; empty when the battery is known to be well."""
+    if aged(live, age_s, parameters).data_state != "fresh" or live is None:
+        return "there is no fresh sample of the battery"
+    raised = [alarm.name.value for alarm in live.alarms if alarm.level > 0]
+    if raised:
+        return f"the battery has an alarm: {', '.join(raised)}"
+    if not _mid_range(live, parameters):
+        return "cells, temperature or status of the battery are not in mid-range"
+    return ""
 
 
 def stale_charge_voltage_v(

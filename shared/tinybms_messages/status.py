@@ -28,8 +28,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 class CanStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of the CAN channel.
 
-    `state`: disabled, no_adapter, error, waiting (no sample yet), sending, stale or silent (the
-    data are too old). `victron_keepalive_ok`: 0x305 came within 3 s; None when CAN is disabled.
+    `state`: disabled, no_adapter, error, stopped (by the owner), waiting (no sample yet), sending,
+    service (the BMS is away, as the owner wants it), stale or silent (the data are too old).
+    `victron_keepalive_ok`: 0x305 came within 3 s; None when CAN is disabled.
     """
 
     state: str
@@ -49,6 +50,8 @@ class CanStatus(msgspec.Struct, frozen=True, kw_only=True):
     max_period_ms: float | None = None
     """Longest time between two 0x351 in the last minute."""
     frames_received: int = 0
+    service_left_s: float = 0.0
+    """Time left of a service that the owner asked for; 0 without one."""
 
 
 class MqttStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tinybms_messages.owner import LONGEST_SERVICE_S
 from tinybms_victron import signals
 from tinybms_victron.alarms import NEVER_SUPPORTED
 from tinybms_victron.decode import decode
 from tinybms_victron.encode import Value
 from tinybms_victron.frames import BRAND, FAMILY_NAME
-from tinybms_victron.signal_types import Frame, Number, Pair, Text
+from tinybms_victron.signal_types import Frame, Number, Pair, PairState, Text
 
 CVL_PER_CELL_V: Final[dict[str, tuple[float, float]]] = {
     "lifepo4": (2.8, 3.75),
@@ -40,6 +41,7 @@ class GateContext:
     """What is true now, from another source than the frame itself.
 
     `data_age_s`: age of the sample that the frame was made from, None when there is none.
+    `service`: the owner has asked for frames while the BMS is away.
     """
 
     data_age_s: float | None
@@ -49,6 +51,7 @@ class GateContext:
     chemistry: str
     max_charge_current_a: float
     max_discharge_current_a: float
+    service: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +87,9 @@ def _refusal(frame_id: int, data: bytes, context: GateContext) -> str | None:
 def _age_refusal(context: GateContext) -> str | None:
     if context.data_age_s is None:
         return "no sample yet"
-    if not _CLOCK_SLACK_S <= context.data_age_s <= context.lost_after_s:
-        return f"sample is {context.data_age_s:.1f} s old, lost after {context.lost_after_s:g} s"
+    lost_after_s = context.lost_after_s + (LONGEST_SERVICE_S if context.service else 0.0)
+    if not _CLOCK_SLACK_S <= context.data_age_s <= lost_after_s:
+        return f"sample is {context.data_age_s:.1f} s old, lost after {lost_after_s:g} s"
     return None
 
 
@@ -135,14 +139,9 @@ def _pair_problem(pair: Pair, byte: int) -> str | None:
 
 
 def _content_refusal(frame: Frame, values: Mapping[str, Value], context: GateContext) -> str | None:
-    if frame is signals.LIMITS:
-        return _limits_refusal(values, context)
-    if frame is signals.CELLS:
-        return _order_refusal(values)
-    if frame is signals.CHARGE:
-        return _charge_refusal(values)
-    if frame is signals.MEASUREMENT:
-        return _measurement_refusal(values, context)
+    rule = _RULES.get(frame.id)
+    if rule is not None:
+        return rule(values, context)
     fixed = _FIXED_TEXTS.get(frame.id)
     if fixed is not None and values["text"] != fixed:
         return f"0x{frame.id:03X}: {values['text']!r} instead of {fixed!r}"
@@ -176,7 +175,18 @@ def _limits_refusal(values: Mapping[str, Value], context: GateContext) -> str | 
     return f"0x351: {', '.join(broken)} for {context}" if broken else None
 
 
-def _order_refusal(values: Mapping[str, Value]) -> str | None:
+def _silence_refusal(values: Mapping[str, Value], context: GateContext) -> str | None:
+    """In service the frame itself must say that the data are old."""
+    old = context.service and (context.data_age_s or 0.0) > context.stale_after_s
+    if old and PairState.ACTIVE not in {
+        values["alarm.bms_internal"],
+        values["warning.bms_internal"],
+    }:
+        return "0x35A: no warning of old data"
+    return None
+
+
+def _order_refusal(values: Mapping[str, Value], _context: GateContext) -> str | None:
     for low, high in (
         ("min_cell_voltage_v", "max_cell_voltage_v"),
         ("min_temperature_c", "max_temperature_c"),
@@ -189,7 +199,7 @@ def _order_refusal(values: Mapping[str, Value]) -> str | None:
     return None
 
 
-def _charge_refusal(values: Mapping[str, Value]) -> str | None:
+def _charge_refusal(values: Mapping[str, Value], _context: GateContext) -> str | None:
     fine = values["soc_fine_pct"]
     if fine is not None and abs(_float(fine) - _float(values["soc_pct"])) > 0.51:
         return f"SOC {values['soc_pct']} % beside {fine} %"
@@ -202,6 +212,15 @@ def _measurement_refusal(values: Mapping[str, Value], context: GateContext) -> s
     if not 0 < volts <= context.cell_count * 6.0:
         return f"pack voltage {volts} V of {context.cell_count} cells"
     return None
+
+
+_RULES: Final = {
+    signals.LIMITS.id: _limits_refusal,
+    signals.ALARMS.id: _silence_refusal,
+    signals.CELLS.id: _order_refusal,
+    signals.CHARGE.id: _charge_refusal,
+    signals.MEASUREMENT.id: _measurement_refusal,
+}
 
 
 def _float(value: Value) -> float:
