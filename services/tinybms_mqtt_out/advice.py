@@ -22,4 +22,7 @@ def start_warnings(config: Mqtt) -> Iterator[str]:
         elif topics[suffix].critical:
             yield f"mqtt.deadband.{suffix}: has no effect, critical values have fixed dead bands"
     if config.commands:
-        yield "no effect yet in this release: mqtt.commands"
+        yield (
+            "mqtt.commands: whoever may write below cmd/ on the MQTT broker can stop charge and "
+            "discharge; let the broker's access list say who"
+        )

@@ -28,6 +28,7 @@ from tinybms_mqtt_out.discovery import Discovery
 from tinybms_mqtt_out.events import Received
 from tinybms_mqtt_out.feed import Feed
 from tinybms_mqtt_out.manifest import manifest
+from tinybms_mqtt_out.owner_out import OwnerOut
 from tinybms_mqtt_out.publication import Publication
 from tinybms_mqtt_out.rivals import RivalWatch
 from tinybms_mqtt_out.root import root_topic
@@ -101,6 +102,7 @@ class MqttOut:
             if config.mqtt.discovery
             else None
         )
+        self._owner = OwnerOut(context, self._uplink, self._root) if config.mqtt.commands else None
         self._can: CanStatus | None = None
         self._can_boottime_ns = 0
         self._buffer: BufferStatus | None = None
@@ -130,6 +132,8 @@ class MqttOut:
 
     def stop(self) -> None:
         """Publish `false` on status/connected and await it, for at most two seconds."""
+        if self._owner is not None:
+            self._owner.stop()
         self._uplink.stop()
         self._context.bus.publish(MQTT_STATUS, self._uplink.status())
         self._critical.stop()
@@ -190,6 +194,8 @@ class MqttOut:
         self._uplink.offer(statuses.connected(self._root, alive=True))
         self._said.clear()
         self._uplink.subscribe((self._rivals.topic,))
+        if self._owner is not None:
+            self._uplink.subscribe((self._owner.filter,))
         if self._announcing is not None:
             self._uplink.subscribe(self._announcing.connected())
             self._announce_battery()
@@ -225,6 +231,8 @@ class MqttOut:
                 "mqtt.root_topic, for example with {device} in it"
             )
             self._context.event("mqtt_root_shared", text, "warning")
+        if self._owner is not None:
+            self._owner.received(message)
         if self._announcing is not None:
             self._announcing.received(message)
 

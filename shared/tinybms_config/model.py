@@ -179,7 +179,9 @@ class Mqtt(Section, frozen=True, kw_only=True):
         bool | None,
         Meta(description="feed dbus-mqtt-battery; without it only when CAN is off"),
     ] = None
-    commands: Annotated[bool, Meta(description="take commands by MQTT")] = False
+    commands: Annotated[
+        bool, Meta(description="take the owner's commands on cmd/<name>; see modes-and-commands.md")
+    ] = False
     max_silence_s: Annotated[
         float, Meta(ge=1, le=300, description="an unchanged value is repeated after this time")
     ] = 10.0
