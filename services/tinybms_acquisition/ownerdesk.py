@@ -10,12 +10,15 @@ from typing import Final
 
 from tinybms_acquisition.modes import ModeRefused, Modes, restored, saved
 from tinybms_acquisition.sample import Moment
+from tinybms_acquisition.socfile import SocFile
 from tinybms_messages.owner import (
     ActiveMode,
     ClearModes,
     ModesNow,
+    ResumeSoc,
     SetMode,
     ShowModes,
+    SocNow,
     mode_words,
     time_left,
 )
@@ -36,8 +39,10 @@ class OwnerDesk:
         *,
         catch_up: Callable[[CatchUp], CaughtUp],
         changed: Callable[[], None],
+        soc: SocFile,
     ) -> None:
         self._context = context
+        self._soc = soc
         self._catch_up = catch_up
         self._changed = changed
         self._path = context.paths.state_file(FILE_NAME)
@@ -81,11 +86,24 @@ class OwnerDesk:
                 for mode in self.modes.clear(body.modes):
                     self._context.event("mode_over", f"{mode_words(mode)} was ended by the owner")
                 self._keep()
+            case ResumeSoc():
+                return self._resume_soc()
             case ShowModes():
                 pass
             case _:
                 raise RequestRefused("acquisition answers catch_up and the owner's modes alone")
         return ModesNow(modes=self.modes.active)
+
+    def _resume_soc(self) -> SocNow:
+        sync = self._soc.sync
+        if sync.state.blocked:
+            sync.resume()
+            self._soc.store()
+            self._context.event("soc_resumed", "the owner lets SoC be set at a full charge again")
+        return SocNow(
+            allowed=self._context.config.acquisition.allow_writes,
+            unsynchronised_days=sync.state.unsynchronised_days,
+        )
 
     def _set(self, asked: SetMode) -> None:
         now_ns = self._context.clock.boottime_ns()

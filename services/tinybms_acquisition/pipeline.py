@@ -17,6 +17,8 @@ from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.poller import BlockRead
 from tinybms_acquisition.registervalues import RegisterDecoder
 from tinybms_acquisition.sample import Moment, sample_of, sign_warning
+from tinybms_acquisition.socsync import SocSync
+from tinybms_charge.machine import truly_full
 from tinybms_charge.measurement import measurement_of
 from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.state import ChargeState
@@ -51,6 +53,7 @@ class Snapshot:
     faults: tuple[ActiveFault, ...]
     identity: Identity
     advisories: tuple[str, ...]
+    soc_unsynchronised_days: float
     values: tuple[RegisterValue, ...]
 
 
@@ -70,9 +73,11 @@ class Pipeline:
         charge_state: ChargeState,
         state_at_ns: int | None,
         modes: Modes,
+        soc: SocSync,
     ) -> None:
         self.battery = battery
         self.modes = modes
+        self.soc = soc
         self.charge_state = charge_state
         self.state_at_ns = state_at_ns
         self.active_ids: frozenset[int] = frozenset()
@@ -167,6 +172,14 @@ class Pipeline:
         result = step(self.charge_state, measurement, known.limits, self._parameters, dt_s)
         if self.modes.charged(self.charge_state.cycle.mode, result.state.cycle.mode):
             self._notes.append(Note(code="mode_over", text="the top balance is done"))
+        self.soc.take(
+            sample,
+            known.identity,
+            full=truly_full(self.charge_state.cycle, result.state.cycle),
+            trusted=other is None,
+        )
+        for note in self.soc.take_notes():
+            self._notes.append(Note(code=note.code, text=note.text, severity=note.severity))
         self.charge_state = result.state
         self.state_at_ns = sample.boottime_ns
         self._book.take(sample)
@@ -178,7 +191,13 @@ class Pipeline:
             alarms=result.alarms,
             faults=faults,
             identity=known.identity,
-            advisories=self.battery.advisories + self._consistency + result.advisories,
+            advisories=(
+                *self.battery.advisories,
+                *self._consistency,
+                *result.advisories,
+                *self.soc.advisories,
+            ),
+            soc_unsynchronised_days=self.soc.state.unsynchronised_days,
             values=values,
         )
 

@@ -3,12 +3,14 @@
 A change of the status to fault is followed by the event log before anything else: the log's words
 come out in front of those of the live block, so that the limits of this very cycle know the cause.
 After a full round of silence the battery may be another one: version and settings are read again
-before live data count. Pure, as the line machine.
+before live data count. A write goes out behind a live answer, once, and the line rests after it.
+Pure, as the line machine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from tinybms_acquisition.line import Exchange, LineMachine
@@ -16,7 +18,9 @@ from tinybms_protocol.errors import LineErrorKind
 from tinybms_protocol.plausibility import check_live_block
 from tinybms_protocol.poll_plan import BLOCKS, BlockName, PollPlan
 from tinybms_protocol.registers import BY_KEY
+from tinybms_protocol.request import Request
 from tinybms_protocol.status import RAW_STATUS, OnlineStatus
+from tinybms_protocol.timing import AFTER_WRITE_S
 
 QUIET_PERIOD_S: Final = 60.0
 """In quiet mode the line gets one look this often."""
@@ -24,6 +28,11 @@ LOG_TRIES: Final = 2
 """Tries for the log before a fault goes out without its cause, half a second later at most."""
 AWAKE_S: Final = 2.0
 """A BMS that answered so lately is not asleep: its silence needs no repeats to wake it."""
+WRITE_WITHIN_S: Final = 1.0
+"""A write that could not go out for so long is not what was meant any more."""
+_REFUSALS: Final = frozenset(
+    {LineErrorKind.NACK_COMMAND, LineErrorKind.NACK_CRC, LineErrorKind.NACK_UNKNOWN}
+)
 _STATUS_AT: Final = BY_KEY["online_status"].address
 _FAULT_RAW: Final = RAW_STATUS[OnlineStatus.FAULT]
 
@@ -53,6 +62,25 @@ class Turn:
     failed: LineErrorKind | None = None
 
 
+class Written(StrEnum):
+    """How a write ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """It was sent; no answer, or a damaged one: only reading tells."""
+    NOT_SENT = "not_sent"
+
+
+@dataclass(slots=True)
+class PendingWrite:
+    """A write that is not over; it is sent until `until_s` or not at all."""
+
+    request: Request
+    until_s: float
+    sent: bool = False
+
+
 class Poller:
     """Keeps the line machine busy as the poll plan says. The caller serves `due_s`."""
 
@@ -72,9 +100,13 @@ class Poller:
         self._log_tries = 0
         self._heard_s: float | None = None
         self._may_be_lost = True
+        self._write: PendingWrite | None = None
+        self._rest_until_s = 0.0
+        self._written: Written | None = None
 
     def connect(self, now_s: float) -> None:
         """A port was opened: begin with version and settings."""
+        self._forget_write()
         self.line.reset(now_s)
         self._asked = None
         self._held_live = None
@@ -87,6 +119,21 @@ class Poller:
         """Read a slow block as soon as its turn comes."""
         self._plan.want(name)
 
+    def write(self, request: Request, now_s: float) -> None:
+        """Send a write as soon as the line is free; its end is told by `take_written`.
+
+        It goes out once and only soon: a BMS that has fallen silent meanwhile gets none.
+        RuntimeError while another one is not over.
+        """
+        if self._write is not None or self._written is not None:
+            raise RuntimeError("the write before this one is not over")
+        self._write = PendingWrite(request, now_s + WRITE_WITHIN_S)
+
+    def take_written(self) -> Written | None:
+        """How a write ended, once."""
+        written, self._written = self._written, None
+        return written
+
     def look_now(self, now_s: float) -> None:
         """End a pause of quiet mode at once."""
         self._next_look_s = now_s
@@ -96,7 +143,9 @@ class Poller:
         line_due_s = self.line.due_s
         if line_due_s is not None:
             return line_due_s
-        planned_s = self._plan.next_poll(now_s).due_s
+        if self._write is not None:
+            return now_s
+        planned_s = max(self._plan.next_poll(now_s).due_s, self._rest_until_s)
         return max(planned_s, self._next_look_s) if self.quiet else planned_s
 
     def step(self, now_s: float) -> Turn:
@@ -118,6 +167,11 @@ class Poller:
             self._asked = BlockName.EVENTS
             self.line.ask(BLOCKS[BlockName.EVENTS].request, now_s, repeat=False)
             return
+        if self._write is not None:
+            self._send_write(self._write, now_s)
+            return
+        if now_s < self._rest_until_s:
+            return
         planned = self._plan.next_poll(now_s)
         due_s = max(planned.due_s, self._next_look_s) if self.quiet else planned.due_s
         if due_s > now_s:
@@ -127,8 +181,36 @@ class Poller:
         self.line.ask(planned.block.request, now_s, repeat=not awake)
         self._may_be_lost = not awake
 
+    def _send_write(self, write: PendingWrite, now_s: float) -> None:
+        if write.sent:
+            return
+        awake = self._heard_s is not None and now_s - self._heard_s < AWAKE_S
+        if not awake or now_s > write.until_s:
+            self._forget_write()
+            return
+        write.sent = True
+        self.line.ask(write.request, now_s, repeat=False)
+
+    def _forget_write(self) -> None:
+        """The write can't be told of any more by the line."""
+        write, self._write = self._write, None
+        if write is not None:
+            self._written = Written.UNKNOWN if write.sent else Written.NOT_SENT
+
+    def _after_write(self, exchange: Exchange, now_s: float) -> Turn:
+        self._write = None
+        self._rest_until_s = now_s + AFTER_WRITE_S
+        if exchange.reply is not None:
+            self._written = Written.DONE
+        else:
+            refused = exchange.failure in _REFUSALS
+            self._written = Written.REFUSED if refused else Written.UNKNOWN
+        return Turn(failed=exchange.failure)
+
     def _after(self, exchange: Exchange, now_s: float) -> Turn:
         """Report the end of an exchange to the plan and hand on what it brought."""
+        if self._write is not None and self._write.sent:
+            return self._after_write(exchange, now_s)
         name = self._asked
         self._asked = None
         if name is None:

@@ -59,6 +59,7 @@ class Publisher:
                 asleep=asleep,
                 advisories=snapshot.advisories,
                 modes=modes,
+                soc_unsynchronised_days=round(snapshot.soc_unsynchronised_days, 6),
             )
         header = self._context.bus.publish(LIVE_DATA, live)
         self._live_at_ns = self._context.clock.boottime_ns()

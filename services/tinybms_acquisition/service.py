@@ -17,7 +17,10 @@ from tinybms_acquisition.publisher import Publisher
 from tinybms_acquisition.quiet import QuietMode
 from tinybms_acquisition.recorder import Recorder, RecordingContext
 from tinybms_acquisition.sample import Moment
+from tinybms_acquisition.socfile import SocFile
+from tinybms_acquisition.socsync import SET_FULL
 from tinybms_charge.parameters import charge_parameters
+from tinybms_charge.soc_sync import Outcome
 from tinybms_messages.codec import Message
 from tinybms_messages.live import Link, LiveData
 from tinybms_messages.status import CanStatus
@@ -50,8 +53,12 @@ class AcquisitionService:
         self._counters = CounterFiles(context, longest_step_s=max(LONGEST_STEP_S, 3 * interval_s))
         self._charge = ChargeFile(context)
         self._battery = Battery(config.acquisition.bms_serial)
+        self._soc = SocFile(context)
         self._desk = OwnerDesk(
-            context, catch_up=self._recorder.caught_up, changed=self._modes_changed
+            context,
+            catch_up=self._recorder.caught_up,
+            changed=self._modes_changed,
+            soc=self._soc,
         )
         self._pipeline = Pipeline(
             battery=self._battery,
@@ -60,6 +67,7 @@ class AcquisitionService:
             charge_state=self._charge.state,
             state_at_ns=self._charge.state_at_ns,
             modes=self._desk.modes,
+            soc=self._soc.sync,
         )
         self._quiet = QuietMode(
             enabled=config.acquisition.quiet_mode, can_enabled=config.can.enabled, now_s=now_s
@@ -73,8 +81,6 @@ class AcquisitionService:
     def start(self) -> None:
         """Open the port, or begin to look for it."""
         loop = self._context.loop
-        if self._context.config.acquisition.allow_writes:
-            self._context.log.warning("no effect yet in this release: acquisition.allow_writes")
         self._context.bus.subscribe(CAN_STATUS, self._on_can_status)
         self._recorder.start()
         self._desk.start()
@@ -87,6 +93,7 @@ class AcquisitionService:
         self._connection.close("", retry=False)
         self._charge.keep(self._pipeline.charge_state, self._pipeline.state_at_ns)
         self._counters.close(self._now_s())
+        self._soc.store()
         self._desk.close()
         self._recorder.close()
 
@@ -97,6 +104,7 @@ class AcquisitionService:
 
     def on_turn(self, turn: Turn) -> None:
         """See connection.Listener."""
+        self._hear_of_write()
         for block in turn.blocks:
             self._on_block(block)
         if turn.lost:
@@ -145,6 +153,22 @@ class AcquisitionService:
             self._context.event("bms_answers", text)
         self._charge.keep_now_and_then(self._pipeline.charge_state, self._pipeline.state_at_ns)
         self._counters.store(now_s)
+        self._set_soc()
+
+    def _hear_of_write(self) -> None:
+        written = self._poller.take_written()
+        if written is not None:
+            self._soc.sync.written(Outcome(written.value))
+
+    def _set_soc(self) -> None:
+        """Write SoC when that is wanted, but never without a note that survives us."""
+        noted = self._soc.store_when_due()
+        if not self._soc.sync.take_write():
+            return
+        if noted:
+            self._poller.write(SET_FULL, self._now_s())
+        else:
+            self._soc.sync.written(Outcome.NOT_SENT)
 
     def _after_identity(self) -> None:
         battery = self._battery

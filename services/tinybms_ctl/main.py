@@ -20,6 +20,7 @@ from tinybms_ctl.mode_commands import mode_app
 from tinybms_ctl.mqtt_commands import mqtt_app
 from tinybms_ctl.options import EXIT_BAD_CONFIGURATION, ConfigOption, load_or_exit, say
 from tinybms_ctl.render import plain_lines, screen
+from tinybms_ctl.soc_commands import soc_app
 from tinybms_ctl.system import supervisord
 from tinybms_ctl.takeover import take_over
 from tinybms_ctl.up import RefusedError
@@ -44,6 +45,7 @@ app.add_typer(mqtt_app, name="mqtt")
 app.add_typer(buffer_app, name="buffer")
 app.add_typer(mode_app, name="mode")
 app.add_typer(can_app, name="can")
+app.add_typer(soc_app, name="soc")
 
 
 @app.command()

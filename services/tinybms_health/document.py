@@ -190,6 +190,7 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[ActiveFault, ...] = ()
     advisories: tuple[str, ...] = ()
     modes: tuple[ModeReport, ...] = ()
+    soc_unsynchronised_days: float | None = None
     identity: Identity | None = None
     link: Link | None = None
     counters: Counters | None = None

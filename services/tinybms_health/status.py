@@ -62,6 +62,7 @@ def status_document(view: View) -> StatusDocument:
         faults=newest.faults if newest else (),
         advisories=newest.advisories if newest else (),
         modes=_modes(view),
+        soc_unsynchronised_days=newest.soc_unsynchronised_days if newest else None,
         identity=newest.identity if newest else None,
         link=newest.link if newest else None,
         counters=newest.counters if newest else None,

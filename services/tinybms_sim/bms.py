@@ -111,6 +111,7 @@ class BmsProcess:
                 "requests": bms.requests,
                 "refusals": bms.refusals,
                 "flash_writes": bms.flash_writes,
+                "soc_writes": bms.soc_writes,
                 "asleep": bms.asleep,
                 "faults_applied": self._line.faults.hits,
                 "dropped_bytes": self._line.reader.dropped_bytes + self._pty.dropped_bytes,

@@ -42,6 +42,7 @@ class SimulatedBms:
         self.events = EventLog(image)
         self.plant = plant
         self.flash_writes = 0
+        self.soc_writes = 0
         self.requests = 0
         self.refusals = 0
         self.asleep = False
@@ -238,6 +239,7 @@ class SimulatedBms:
         if address in reg.NEW_IN_REV_D and not self._rev_d:
             return
         if address == reg.SOC_SET:
+            self.soc_writes += 1
             self.plant.set_soc(self.image, word * 0.002)
         elif address == reg.SOH_SET:
             self.image[reg.SOH] = word

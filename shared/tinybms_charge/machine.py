@@ -57,6 +57,7 @@ CHARGING: Final = frozenset(
     {ChargeMode.BULK, ChargeMode.ABSORB, ChargeMode.BALANCE, ChargeMode.TOP_BALANCE}
 )
 FULL: Final = frozenset({ChargeMode.FLOAT_DESCENT, ChargeMode.FLOAT})
+_BEFORE_FULL: Final = CHARGING - {ChargeMode.BALANCE}
 
 
 def advanced(
@@ -84,10 +85,23 @@ def advanced(
             return _entered(cycle, ChargeMode.TOP_BALANCE if top else ChargeMode.BULK)
         return _descended(cycle, now, reading.cells, bounds.float_v, offset_v)
     if bms_full or _is_full(cycle):
+        if mode is not ChargeMode.BALANCE:
+            at_target = now.high_v >= force.target_v - ABSORB_WITHIN_V
+            true_full = cycle.tail_s >= TAIL_S and at_target
+            cycle = msgspec.structs.replace(cycle, true_full=true_full)
         if mode is not ChargeMode.BALANCE and not bms_full and _may_balance(cycle, reading, bounds):
             return _entered(cycle, ChargeMode.BALANCE, full=True)
         return _floating(cycle, reading, bounds, force.sent_v)
     return _charging(cycle, now, reading, measurement, bounds, force)
+
+
+def truly_full(before: Cycle, after: Cycle) -> bool:
+    """Whether the step from `before` to `after` ended a charge at the target by its small current.
+
+    Then, and not at a full charge by rest or by time, 100 % is what the battery holds.
+    """
+    ended = before.mode in _BEFORE_FULL and after.mode in {*FULL, ChargeMode.BALANCE}
+    return ended and after.true_full
 
 
 def slept(cycle: Cycle, gap_s: float) -> Cycle:

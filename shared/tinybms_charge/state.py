@@ -91,6 +91,8 @@ class Cycle(msgspec.Struct, frozen=True, array_like=True):
     descent_s: float = 0.0
     soc_pct: float = -1.0
     """SoC last read; -1: none."""
+    true_full: bool = False
+    """Whether the last full charge was one at the target with a small current."""
 
 
 class ChargeState(msgspec.Struct, frozen=True, kw_only=True):

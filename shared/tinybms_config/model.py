@@ -64,7 +64,9 @@ class Acquisition(Section, frozen=True, kw_only=True):
     poll_interval_s: Annotated[
         float, Meta(ge=0.1, le=2.0, description="time between two snapshots")
     ] = 0.1
-    allow_writes: Annotated[bool, Meta(description="permit writes to the BMS")] = False
+    allow_writes: Annotated[
+        bool, Meta(description="let the BMS's SoC be set to 100 % at a true full charge")
+    ] = False
     quiet_mode: Annotated[
         bool, Meta(description="let an empty pack sleep while no GX is heard")
     ] = False

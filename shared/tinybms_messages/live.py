@@ -217,3 +217,5 @@ class LiveData(msgspec.Struct, frozen=True, kw_only=True):
     """Sentences for the owner about settings that are doubtful or will not work."""
     modes: tuple[ActiveMode, ...] = ()
     """What the owner has asked for, for a time."""
+    soc_unsynchronised_days: float | None = None
+    """Days since the BMS's SoC was last known to be right, or since it was first seen."""

@@ -87,8 +87,19 @@ class CanNow(msgspec.Struct, frozen=True, kw_only=True, tag="can_now"):
     service_left_s: float = 0.0
 
 
-OwnerRequest = SetMode | ClearModes | ShowModes | ControlCan
-OwnerReply = ModesNow | CanNow
+class ResumeSoc(msgspec.Struct, frozen=True, kw_only=True, tag="resume_soc"):
+    """To acquisition: SoC may be set at a full charge again, after a setting that failed."""
+
+
+class SocNow(msgspec.Struct, frozen=True, kw_only=True, tag="soc_now"):
+    """What holds for the setting of SoC; `allowed`: acquisition.allow_writes."""
+
+    allowed: bool
+    unsynchronised_days: float
+
+
+OwnerRequest = SetMode | ClearModes | ShowModes | ControlCan | ResumeSoc
+OwnerReply = ModesNow | CanNow | SocNow
 
 
 _WORDS: Final = {

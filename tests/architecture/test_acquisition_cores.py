@@ -20,6 +20,7 @@ SHELLS = {
     "recorder",
     "ringfile",
     "service",
+    "socfile",
 }
 FORBIDDEN = {"logging", "os", "pathlib", "serial", "socket", "threading", "time", "zmq"}
 FORBIDDEN |= {"tinybms_runtime", *(f"tinybms_acquisition.{shell}" for shell in SHELLS)}

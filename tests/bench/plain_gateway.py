@@ -25,8 +25,10 @@ from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import Poller, Turn
 from tinybms_acquisition.sample import Moment
+from tinybms_acquisition.socsync import SocSync
 from tinybms_can_out.core import CanFrame, CanOut
 from tinybms_charge.parameters import charge_parameters
+from tinybms_charge.soc_sync import from_bytes
 from tinybms_charge.state import ChargeState
 from tinybms_config.model import Charge, Config
 from tinybms_messages.header import Header
@@ -60,6 +62,7 @@ class PlainGateway:
             charge_state=ChargeState(),
             state_at_ns=None,
             modes=Modes(),
+            soc=SocSync(from_bytes(None, kernel_boot_id="", boottime_ns=0), allowed=False),
         )
         self._core = CanOut(device="pack1", parameters=parameters, kernel_boot_id="plain")
         values = Values(CONFIG.mqtt, CONFIG.mqtt.root_topic)

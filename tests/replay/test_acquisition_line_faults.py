@@ -19,7 +19,9 @@ from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import Poller, Turn
 from tinybms_acquisition.quiet import QuietMode
 from tinybms_acquisition.sample import Moment
+from tinybms_acquisition.socsync import SocSync
 from tinybms_charge.parameters import charge_parameters
+from tinybms_charge.soc_sync import from_bytes
 from tinybms_charge.state import ChargeState
 from tinybms_config.model import Config
 from tinybms_messages.live import Sample
@@ -60,6 +62,7 @@ class Traffic:
             charge_state=ChargeState(),
             state_at_ns=None,
             modes=Modes(),
+            soc=SocSync(from_bytes(None, kernel_boot_id="", boottime_ns=0), allowed=False),
         )
         self.poller.connect(self.now_s)
 

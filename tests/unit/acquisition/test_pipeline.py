@@ -12,7 +12,9 @@ from tinybms_acquisition.modes import Modes
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import BlockRead
 from tinybms_acquisition.sample import Moment
+from tinybms_acquisition.socsync import SocSync
 from tinybms_charge.parameters import charge_parameters
+from tinybms_charge.soc_sync import from_bytes
 from tinybms_charge.state import ChargeState
 from tinybms_config.model import Config
 from tinybms_protocol.poll_plan import BlockName
@@ -32,6 +34,7 @@ class Rig:
             charge_state=state or ChargeState(),
             state_at_ns=None,
             modes=Modes(),
+            soc=SocSync(from_bytes(None, kernel_boot_id="", boottime_ns=0), allowed=False),
         )
         self.cells = cells
         self.seqs = count(1)
