@@ -6,6 +6,7 @@ gone and tries again with back-off. Each outage is one log line at its begin and
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, Protocol
 
 from tinybms_acquisition.poller import Poller, Turn
@@ -17,6 +18,9 @@ from tinybms_runtime.runner import ServiceContext
 
 FIRST_RETRY_S: Final = 0.2
 LONGEST_RETRY_S: Final = 5.0
+LOOK_BEFORE_S: Final = 0.0005
+"""An answer comes in many pieces of a few bytes. Waking for each of them costs more than the work
+that it brings, so the port is left alone until the answer can soon be whole."""
 
 
 class Listener(Protocol):
@@ -43,6 +47,8 @@ class Connection:
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         self._outage = Outage()
         self._timer: Timer | None = None
+        self._look: Timer | None = None
+        """Set while the port is left alone."""
         self._due_s = 0.0
         self._tries = 0
         self._opened_before = False
@@ -63,7 +69,7 @@ class Connection:
         path = self._next_path()
         try:
             self._port = SerialPort(path)
-            self._context.loop.watch(self._port.fileno(), self._on_readable)
+            self._listen(self._port.fileno())
         except PortError as error:
             self._failed(str(error))
             return
@@ -77,7 +83,7 @@ class Connection:
         """Close the port, and try again in a while unless told not to."""
         self._cancel()
         if self._port is not None:
-            self._context.loop.unwatch(self._port.fileno())
+            self._turn_away()
             self._port.close()
             self._port = None
             self._listener.on_closed()
@@ -122,10 +128,31 @@ class Connection:
             except PortError as error:
                 self.close(str(error))
                 return
+            self._look_later()
         if turn.blocks or turn.failed is not None:
             self._note_open()
             self._listener.on_turn(turn)
         self._plan()
+
+    def _listen(self, descriptor: int) -> None:
+        self._look = None
+        self._context.loop.watch(descriptor, self._on_readable)
+
+    def _turn_away(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        elif self._port is not None:
+            self._context.loop.unwatch(self._port.fileno())
+
+    def _look_later(self) -> None:
+        """Leave the port alone until the answer can soon be whole."""
+        delay_s = self.poller.line.whole_from_s - LOOK_BEFORE_S - self._now_s()
+        if self._port is None or delay_s <= 0:
+            return
+        self._turn_away()
+        listen = partial(self._listen, self._port.fileno())
+        self._look = self._context.loop.after(delay_s, listen)
 
     def _plan(self) -> None:
         """Set the timer to the next thing that the poller wants to do."""

@@ -26,6 +26,7 @@ from tinybms_protocol.timing import (
     GAP_S,
     QUIET_AFTER_FAILURE_S,
     WAKE_WAITS_S,
+    earliest_reply_s,
     reply_timeout_s,
 )
 
@@ -86,6 +87,7 @@ class LineMachine:
         self._asked_s = now_s
         self._decoder: ReplyDecoder | None = None
         self._deadline_s = 0.0
+        self._whole_from_s = now_s
         self._quiet_until_s = now_s + GAP_S
         self._hold_until_s = now_s
         self._received = bytearray()
@@ -102,6 +104,11 @@ class LineMachine:
         if self._request is None:
             return None
         return self._deadline_s if self._decoder is not None else self._send_at_s
+
+    @property
+    def whole_from_s(self) -> float:
+        """No answer to the open request can be whole before this; nor is it worth a look."""
+        return self._whole_from_s
 
     def ask(self, request: Request, now_s: float, *, repeat: bool = True) -> None:
         """Hand over a request; `repeat` False: one copy only, the BMS is known to be awake.
@@ -156,6 +163,7 @@ class LineMachine:
         self._received = bytearray()
         self._kinds = []
         self._deadline_s = now_s + timeout_s
+        self._whole_from_s = now_s + earliest_reply_s(request)
         verdict = "asked" if self._copies == 1 else "repeated"
         self.frames.append(FrameNote(at_s=now_s, sent=True, data=frame, verdict=verdict))
         return frame

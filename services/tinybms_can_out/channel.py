@@ -14,12 +14,8 @@ from tinybms_can_out.adapter import (
 )
 from tinybms_can_out.core import CanFrame
 from tinybms_runtime.backoff import Backoff
-from tinybms_runtime.loop import Timer
 from tinybms_runtime.outage import Outage
 from tinybms_runtime.runner import ServiceContext
-
-POLL_S: Final = 0.05
-"""How often a channel without a descriptor is asked for frames."""
 
 REOPEN_AFTER_S: Final = 10.0
 """A channel that took no frame for so long is closed and opened again."""
@@ -46,7 +42,6 @@ class Channel:
         self._on_open = on_open
         self._backoff = Backoff(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         self._outage = Outage()
-        self._timer: Timer | None = None
         self._watched: int | None = None
         self._opens = 0
         self._failing_since_s: float | None = None
@@ -105,6 +100,11 @@ class Channel:
             return False
         self._works()
         return True
+
+    def look(self) -> None:
+        """Take what has come, where no descriptor tells of it; to be called each now and then."""
+        if self.is_open and self._watched is None:
+            self._receive()
 
     def _receive(self) -> None:
         try:
@@ -187,18 +187,13 @@ class Channel:
 
     def _listen(self) -> None:
         self._watched = self._adapter.fileno()
-        if self._watched is None:
-            self._timer = self._context.loop.every(POLL_S, self._receive)
-        else:
+        if self._watched is not None:
             self._context.loop.watch(self._watched, self._receive)
 
     def _stop_listening(self) -> None:
         if self._watched is not None:
             self._context.loop.unwatch(self._watched)
             self._watched = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _now_s(self) -> float:
         return self._context.clock.boottime_ns() / 1e9

@@ -92,10 +92,17 @@ class CanOut:
         return self._frames((signals.LIMITS.id,), self._view(now_ns), now_ns)
 
     def slot(self, now_ns: int) -> tuple[CanFrame, ...]:
-        """The frames of the next slot of the second."""
+        """The frames of the next slot of the second, behind those that must not wait.
+
+        Ageing moves limits and alarms without any message, so that this is where it is seen.
+        """
         ids = self._slots[self._slot]
         self._slot = (self._slot + 1) % len(self._slots)
-        return self._frames(ids, self._view(now_ns), now_ns)
+        view = self._view(now_ns)
+        if view is None:
+            return ()
+        urgent = self._extras.due(now_ns / 1e9, view)
+        return self._frames((*urgent, *(n for n in ids if n not in urgent)), view, now_ns)
 
     def urgent(self, now_ns: int) -> tuple[CanFrame, ...]:
         """0x351 or 0x35A when they must not wait for their turn."""

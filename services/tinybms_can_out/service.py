@@ -80,10 +80,8 @@ class CanOutService:
         self._send(self._core.limits(self._now()))
 
     def _slot(self) -> None:
-        now_ns = self._now()
-        # Ageing moves limits and alarms without any message.
-        self._send(self._core.urgent(now_ns))
-        self._send(self._core.slot(now_ns))
+        self._channel.look()
+        self._send(self._core.slot(self._now()))
         self._desk.tick()
 
     def _send(self, frames: Sequence[CanFrame]) -> None:

@@ -189,8 +189,8 @@ class SlcanAdapter:
             bus.shutdown()
 
     def fileno(self) -> int | None:
-        """See Adapter."""
-        return None if self._bus is None else self._bus.fileno()
+        """See Adapter. The device answers each frame: waking for every answer costs too much."""
+        return None
 
     def send(self, frame: CanFrame) -> None:
         """See Adapter. A stalled device gets no frame until it answers: none grows old there."""

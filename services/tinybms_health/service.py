@@ -27,6 +27,8 @@ from tinybms_runtime.processes import NAMES
 from tinybms_runtime.runner import ServiceContext
 from tinybms_runtime.statefile import read_bytes, write_atomic
 
+_LOOK_S: Final = 0.25
+"""How often the bus is looked at: nobody waits here for a single message."""
 _STEP_S: Final = 1.0
 _USAGE_S: Final = 2.0
 _HEARD_S: Final = 2.0
@@ -75,6 +77,7 @@ class HealthService:
 
     def start(self) -> None:
         """Start both helper threads and the watchdog."""
+        self._context.bus.look_each(_LOOK_S)
         self._supervision.start()
         self._http.start()
         self._context.loop.every(_STEP_S, self._step, first_s=_STEP_S)

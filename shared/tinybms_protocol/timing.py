@@ -52,6 +52,16 @@ def reply_length(request: Request) -> int:
     return shape.max_size + packets * _FRAME_OVERHEAD
 
 
+def earliest_reply_s(request: Request) -> float:
+    """Shortest time on the wire from the first byte of `request` to the last of a whole answer.
+
+    0 where the answer may be of any length.
+    """
+    if request.reply.form is ReplyForm.PACKETS:
+        return 0.0
+    return wire_time_s(len(request.encode()) + reply_length(request))
+
+
 def reply_timeout_s(request: Request) -> float:
     """How long to wait for the whole answer, from the moment the request is handed over."""
     limit_s = WRITE_TIMEOUT_S if request.is_write else READ_TIMEOUT_S

@@ -17,7 +17,7 @@ from tinybms_messages.codec import BadMessage, Message, decode_body, decode_head
 from tinybms_messages.header import Header
 from tinybms_messages.topics import EVERY_PROCESS, Topic
 from tinybms_runtime.clock import Clock
-from tinybms_runtime.loop import Loop
+from tinybms_runtime.loop import Loop, Timer
 from tinybms_runtime.paths import Paths
 from tinybms_runtime.processes import NAMES
 
@@ -48,6 +48,7 @@ class Bus:
         """Of all sockets of the process; `close` ends those of others too."""
         self._publisher = self._socket(zmq.PUB, paths.bus_in)
         self._subscriber = self._socket(zmq.SUB, paths.bus_out)
+        self._look: Timer | None = None
         loop.watch(self._subscriber, self._drain)
 
     def publish(self, topic: Topic, body: msgspec.Struct) -> Header:
@@ -79,9 +80,21 @@ class Bus:
             self._handlers[address] = handler
             self._subscriber.setsockopt(zmq.SUBSCRIBE, address)
 
+    def look_each(self, period_s: float | None) -> None:
+        """Look for messages only each `period_s`; None: take each as it comes, as at the start.
+
+        Waking for a message costs more than reading it, and of a cached topic only the newest is
+        decoded: for a process in which nobody waits for a single message.
+        """
+        self._stop_looking()
+        if period_s is None:
+            self._loop.watch(self._subscriber, self._drain)
+        else:
+            self._look = self._loop.every(period_s, self._drain, first_s=period_s)
+
     def close(self) -> None:
         """Close both sockets at once; what was not yet sent is lost."""
-        self._loop.unwatch(self._subscriber)
+        self._stop_looking()
         self.context.destroy(linger=0)
 
     def _socket(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
@@ -92,6 +105,12 @@ class Bus:
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.connect(endpoint)
         return socket
+
+    def _stop_looking(self) -> None:
+        self._loop.unwatch(self._subscriber)
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def _drain(self) -> None:
         newest: dict[bytes, tuple[Topic, Header, bytes]] = {}

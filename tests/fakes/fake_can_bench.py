@@ -67,7 +67,6 @@ class Bench:
         for step in range(round(seconds * SLOTS_PER_S)):
             if step % SLOTS_PER_S == 0:
                 self.send(self.core.limits(self.now_ns()))
-            self.send(self.core.urgent(self.now_ns()))
             self.send(self.core.slot(self.now_ns()))
             self.clock.advance(1 / SLOTS_PER_S)
 

@@ -93,7 +93,6 @@ class Watched:
         for _ in range(seconds * SLOTS_PER_S):
             now_ns = self.bench.now_ns()
             self.bench.send(self.bench.core.limits(now_ns))
-            self.bench.send(self.bench.core.urgent(now_ns))
             self.bench.send(self.bench.core.slot(now_ns))
             self._judge()
             self.bench.clock.advance(1 / SLOTS_PER_S)

@@ -47,6 +47,13 @@ def test_an_answer_ends_the_exchange_with_its_words() -> None:
     assert not machine.errors
 
 
+def test_an_answer_is_not_worth_a_look_before_it_can_be_whole() -> None:
+    machine = LineMachine()
+    asked_s = asked(machine)
+    wire_s = 10 * (len(LIVE.encode()) + len(REPLY)) / 115200
+    assert machine.whole_from_s == pytest.approx(asked_s + wire_s)
+
+
 def test_silence_is_answered_with_three_repeats_and_no_more() -> None:
     machine = LineMachine()
     asked(machine)

@@ -72,30 +72,15 @@ class FakeAdapter:
         return self.refuses
 
 
-class FakeTimer:
-    def __init__(self) -> None:
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
 class FakeLoop:
     """Timers that run when the test lets time pass."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._due: list[tuple[float, Callable[[], None]]] = []
-        self.polls: list[tuple[FakeTimer, Callable[[], None]]] = []
 
     def after(self, delay_s: float, action: Callable[[], None]) -> None:
         self._due.append((self._now_s() + delay_s, action))
-
-    def every(self, period_s: float, action: Callable[[], None]) -> FakeTimer:
-        assert period_s > 0
-        timer = FakeTimer()
-        self.polls.append((timer, action))
-        return timer
 
     def advance(self, seconds: float) -> None:
         self._clock.advance(seconds)
@@ -103,9 +88,6 @@ class FakeLoop:
         self._due = [item for item in self._due if item[0] > self._now_s()]
         for action in due:
             action()
-        for timer, action in list(self.polls):
-            if not timer.cancelled:
-                action()
 
     def _now_s(self) -> float:
         return self._clock.boottime_ns() / 1e9
@@ -150,6 +132,10 @@ class Bench:
     def _restarted(self) -> None:
         self.restarts += 1
 
+    def advance(self, seconds: float) -> None:
+        self.loop.advance(seconds)
+        self.channel.look()
+
     def is_open(self) -> bool:
         return self.channel.is_open
 
@@ -173,12 +159,12 @@ def test_a_full_queue_for_half_a_minute_is_counted_said_once_and_survived(bench:
     bench.restarts = 0
     for _ in range(300):
         assert not bench.channel.send(FRAME)
-        bench.loop.advance(0.1)
+        bench.advance(0.1)
     assert bench.codes() == ["can_send_failed"]
     assert bench.channel.send_errors > 200
     assert bench.adapter.opens > 1, "a channel that takes nothing is opened again"
     bench.adapter.send_error = None
-    bench.loop.advance(5.0)
+    bench.advance(5.0)
     bench.adapter.sent.clear()
     assert bench.channel.send(FRAME)
     assert bench.adapter.sent == [FRAME], "nothing old is waiting"
@@ -191,7 +177,7 @@ def test_a_short_stall_does_not_reopen(bench: Bench) -> None:
     bench.adapter.send_error = FrameNotSent("transmit queue full")
     bench.channel.send(FRAME)
     assert bench.channel.failing
-    bench.loop.advance(REOPEN_AFTER_S - 1)
+    bench.advance(REOPEN_AFTER_S - 1)
     bench.channel.send(FRAME)
     bench.adapter.send_error = None
     assert bench.channel.send(FRAME)
@@ -205,12 +191,12 @@ def test_a_vanished_device_is_retried_with_growing_delays_and_one_line(bench: Be
     assert not bench.channel.send(FRAME)
     assert not bench.is_open()
     for _ in range(600):
-        bench.loop.advance(0.1)
+        bench.advance(0.1)
         assert not bench.channel.send(FRAME)
     assert bench.codes() == ["can_adapter_lost"]
     assert 12 <= bench.adapter.opens <= 25
     bench.adapter.send_error = bench.adapter.open_error = None
-    bench.loop.advance(5.1)
+    bench.advance(5.1)
     assert bench.is_open()
     assert bench.channel.send(FRAME)
     assert bench.channel.reopened == 1
@@ -221,31 +207,31 @@ def test_a_device_that_opens_but_never_sends_keeps_its_outage(bench: Bench) -> N
     bench.adapter.send_error = AdapterGone("interface down")
     for _ in range(100):
         bench.channel.send(FRAME)
-        bench.loop.advance(0.5)
+        bench.advance(0.5)
     assert bench.codes() == ["can_adapter_lost"]
 
 
 def test_bus_off_is_shown_until_the_bus_restarts(bench: Bench) -> None:
     error = Received(frame=CanFrame(id=BUS_OFF, data=bytes(8)), is_error=True)
     bench.adapter.incoming = [error, error]
-    bench.loop.advance(0.1)
+    bench.advance(0.1)
     assert bench.bus_off()
     assert bench.codes() == ["can_bus_off"]
     bench.adapter.incoming = [Received(frame=CanFrame(id=RESTARTED, data=bytes(8)), is_error=True)]
-    bench.loop.advance(0.1)
+    bench.advance(0.1)
     assert not bench.bus_off()
     assert bench.heard == []
 
 
 def test_frames_are_handed_on(bench: Bench) -> None:
     bench.adapter.incoming = [Received(frame=FRAME)]
-    bench.loop.advance(0.1)
+    bench.advance(0.1)
     assert bench.heard == [FRAME]
 
 
 def test_frames_that_the_device_could_not_send_are_counted(bench: Bench) -> None:
     bench.adapter.refused = 3
-    bench.loop.advance(0.1)
+    bench.advance(0.1)
     assert bench.channel.send_errors == 3
     assert "no other node" in bench.channel.last_error
 
@@ -253,16 +239,18 @@ def test_frames_that_the_device_could_not_send_are_counted(bench: Bench) -> None
 def test_a_device_that_refuses_all_frames_is_an_error_until_it_sends_again(bench: Bench) -> None:
     bench.adapter.refused, bench.adapter.refuses = 20, True
     for _ in range(10):
-        bench.loop.advance(0.1)
+        bench.advance(0.1)
     assert bench.channel.failing
     assert bench.codes() == ["can_send_failed"]
     bench.adapter.refuses = False
-    bench.loop.advance(0.1)
+    bench.advance(0.1)
     assert bench.codes() == ["can_send_failed", "can_restored"]
     assert bench.restarts == 2
 
 
 def test_closing_ends_the_listening(bench: Bench) -> None:
     bench.channel.close()
-    assert all(timer.cancelled for timer, _ in bench.loop.polls)
     assert bench.adapter.closes == 1
+    bench.adapter.incoming = [Received(frame=FRAME)]
+    bench.advance(0.1)
+    assert bench.heard == []
