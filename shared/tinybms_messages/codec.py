@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgpack
 import msgspec
 
-from tinybms_messages.finite import require_finite
+from tinybms_messages.finite import may_hold_endless, require_finite
 from tinybms_messages.header import SCHEMA_VERSION, Header
 from tinybms_messages.topics import MAX_BODY_BYTES, Topic, topic_of
 
@@ -38,8 +38,9 @@ class Message(Generic[Body]):
 def encode(topic: Topic, device: str, header: Header, body: msgspec.Struct) -> list[bytes]:
     """The three frames of a message; a body with NaN or infinity is our own defect (ValueError)."""
     plain = msgspec.to_builtins(body)
-    require_finite(plain)
     packed = msgpack.packb(plain)
+    if may_hold_endless(packed):
+        require_finite(plain)
     if len(packed) > MAX_BODY_BYTES:
         raise ValueError(f"{topic.name}: body of {len(packed)} bytes, at most {MAX_BODY_BYTES}")
     return [
@@ -78,7 +79,8 @@ def _convert(frame: bytes, kind: type[Body], limit: int) -> Body:
         raise BadMessage(f"{kind.__name__} of {len(frame)} bytes, at most {limit}")
     try:
         plain = msgpack.unpackb(frame)
-        require_finite(plain)
+        if may_hold_endless(frame):
+            require_finite(plain)
         return msgspec.convert(plain, kind)
     except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise BadMessage(f"{kind.__name__}: {error}") from error

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Final
+
+_PERHAPS_ENDLESS: Final = re.compile(
+    rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]", flags=re.DOTALL
+)
+"""How each NaN and infinity begins in msgpack (64 and 32 bits); other bytes may look the same."""
+
+
+def may_hold_endless(packed: bytes) -> bool:
+    """Whether `packed` msgpack is worth a look by `require_finite`, which takes far longer.
+
+    False is certain: there is neither NaN nor infinity.
+    """
+    return _PERHAPS_ENDLESS.search(packed) is not None
 
 
 def require_finite(value: object) -> None:
