@@ -21,6 +21,8 @@ SCHEMA: Final = 1
 FULL_PCT: Final = 100.0
 EQUAL_WITHIN_PCT: Final = 0.1
 MOST_CHANGE_PCT: Final = 20.0
+NO_NEWS_PCT: Final = 2.0
+"""So little is not worth an event when it is not set; the next day will do."""
 DAY_S: Final = 86_400.0
 VERIFY_S: Final = 10.0
 """Readings of so long may show the new value: a write takes a second at most, a look back half."""
@@ -110,6 +112,8 @@ def synchronised(state: SyncState, reading: SyncReading, dt_s: float) -> Synced:
     if not (reading.full and reading.allowed and known) or state.blocked:
         return Synced(state=state)
     refusal = _refusal(state, reading)
+    if refusal and abs(reading.soc_pct - FULL_PCT) <= NO_NEWS_PCT:
+        return Synced(state=state)
     if refusal:
         text = f"the battery is full, and SoC {reading.soc_pct:.1f} %; not set to 100 %: {refusal}"
         return Synced(state=state, notes=(SyncNote(code="soc_not_set", text=text),))

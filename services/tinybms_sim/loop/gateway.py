@@ -6,12 +6,15 @@ from msgspec.structs import replace
 
 from tinybms_charge.ageing import aged
 from tinybms_charge.bms import BmsLimits
+from tinybms_charge.machine import truly_full
 from tinybms_charge.measurement import Measurement
 from tinybms_charge.parameters import ChargeParameters, charge_parameters
+from tinybms_charge.soc_sync import FULL_PCT, SyncReading, SyncState, synchronised
 from tinybms_charge.state import ChargeState, from_bytes, resume, to_bytes
 from tinybms_charge.step import Step, step
 from tinybms_config.model import Charge, Config
 from tinybms_messages.live import Limits, LiveData, Sample
+from tinybms_protocol.settings import FIRMWARE_RECOMMENDED
 from tinybms_protocol.status import OnlineStatus
 from tinybms_sim.loop.registers import BmsRegisters
 from tinybms_sim.loop.view import Command, Site, View
@@ -27,6 +30,13 @@ def gateway(site: Site, registers: BmsRegisters) -> "GatewayController":
     )
     tables = Config(charge=replace(charge, chemistry=site.chemistry))
     return GatewayController(charge_parameters(tables), limits_of(registers))
+
+
+def writing_gateway(site: Site, registers: BmsRegisters) -> "GatewayController":
+    """As `gateway`, and allowed to set the BMS's state of charge."""
+    controller = gateway(site, registers)
+    controller.allow_writes = True
+    return controller
 
 
 def limits_of(registers: BmsRegisters) -> BmsLimits:
@@ -60,6 +70,10 @@ class GatewayController:
         self._memory = ChargeState()
         self._result: Step | None = None
         self._measurement: Measurement | None = None
+        self._soc = SyncState()
+        self._write = False
+        self.allow_writes = False
+        """acquisition.allow_writes."""
 
     @property
     def state(self) -> str:
@@ -102,11 +116,29 @@ class GatewayController:
             balancing=bool(view.balancing_cells),
         )
         result = step(self._memory, measurement, self._bms, self._parameters, dt_s)
+        self._look_at_soc(measurement, result, dt_s)
         self._memory = result.state
         self._result = result
         self._measurement = measurement
         limits = result.limits
         return limits.charge_voltage_v, limits.charge_current_a, limits.discharge_current_a
+
+    def take_soc_write(self) -> float | None:
+        """SoC in % to be written to the BMS now."""
+        write, self._write = self._write, False
+        return FULL_PCT if write else None
+
+    def _look_at_soc(self, measurement: Measurement, result: Step, dt_s: float) -> None:
+        reading = SyncReading(
+            soc_pct=measurement.soc_pct or 0.0,
+            status=measurement.status,
+            firmware=FIRMWARE_RECOMMENDED,
+            full=truly_full(self._memory.cycle, result.state.cycle),
+            allowed=self.allow_writes,
+        )
+        synced = synchronised(self._soc, reading, dt_s)
+        self._soc = synced.state
+        self._write = synced.write
 
     def missing(self, age_s: float) -> Command | None:
         """What is sent when the last reading is `age_s` old."""

@@ -1,0 +1,28 @@
+"""Thirty days with a BMS that counts wrong: what setting SoC at a full charge is good for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinybms_sim.loop.gateway import gateway, writing_gateway
+from tinybms_sim.loop.run import run
+from tinybms_sim.loop.scenarios import scenario_for
+
+SCENARIO = scenario_for("S16", 1)
+
+
+@pytest.mark.long
+def test_a_month_with_writes_allowed_keeps_soc_within_three_percent() -> None:
+    metrics = run(SCENARIO, writing_gateway, 1).metrics
+    error_pct, days = metrics["synced_soc_error_pct"], metrics["days_without_full"]
+    assert error_pct is not None
+    assert error_pct < 3.0
+    assert days is not None
+    assert days <= 14.0
+
+
+@pytest.mark.long
+def test_a_month_without_writes_lets_it_drift() -> None:
+    error_pct = run(SCENARIO, gateway, 1).metrics["synced_soc_error_pct"]
+    assert error_pct is not None
+    assert error_pct > 10.0
