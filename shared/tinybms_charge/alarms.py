@@ -93,20 +93,20 @@ def _soc_below(threshold_pct: float) -> Callable[[Facts], float | None]:
 def _hotter_than(margin_c: float) -> Callable[[Facts], float | None]:
     def excess(facts: Facts) -> float | None:
         hottest_c = facts.hottest_c
-        return None if hottest_c is None else hottest_c - (facts.bounds.over_heat_c - margin_c)
+        return None if hottest_c is None else hottest_c - (facts.bounds.heat.over_heat_c - margin_c)
 
     return excess
 
 
 def _charging_over(facts: Facts) -> float | None:
     current_a = facts.reading.current_a
-    threshold_a = NEAR_CUTOFF * facts.bounds.charge_over_current_a
+    threshold_a = NEAR_CUTOFF * facts.bounds.current.charge_over_current_a
     return None if current_a is None else (current_a - threshold_a if threshold_a else -1.0)
 
 
 def _discharging_over(facts: Facts) -> float | None:
     current_a = facts.reading.current_a
-    threshold_a = NEAR_CUTOFF * facts.bounds.discharge_over_current_a
+    threshold_a = NEAR_CUTOFF * facts.bounds.current.discharge_over_current_a
     return None if current_a is None else (-current_a - threshold_a if threshold_a else -1.0)
 
 

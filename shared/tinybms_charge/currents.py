@@ -42,7 +42,7 @@ def charge_caps(
     balancing: bool,
 ) -> list[Reason]:
     """Every cap on CCL in A, unsorted; `predicted_v` is where the highest cell will be."""
-    caps = list(bounds.charge_caps)
+    caps = list(bounds.current.charge_caps)
     if faults.charge:
         caps.append(cap(ReasonCode.FAULT, 0.0, faults.charge))
     if reading.bad:
@@ -53,7 +53,7 @@ def charge_caps(
         reading.probes,
         parameters.charge_curve,
         bounds,
-        most_a=bounds.charge_max_a,
+        most_a=bounds.current.charge_max_a,
         cold=latches.charge_cold,
         hot=latches.charge_hot,
     )
@@ -79,7 +79,7 @@ def discharge_caps(
     parameters: ChargeParameters,
 ) -> list[Reason]:
     """Every cap on DCL in A, unsorted."""
-    caps = list(bounds.discharge_caps)
+    caps = list(bounds.current.discharge_caps)
     if faults.discharge:
         caps.append(cap(ReasonCode.FAULT, 0.0, faults.discharge))
     if reading.bad:
@@ -89,7 +89,7 @@ def discharge_caps(
         reading.probes,
         parameters.discharge_curve,
         bounds,
-        most_a=bounds.discharge_max_a,
+        most_a=bounds.current.discharge_max_a,
         cold=latches.discharge_cold,
         hot=latches.discharge_hot,
     )
@@ -99,7 +99,7 @@ def discharge_caps(
         caps.append(cap(ReasonCode.LOW_CELL_LATCHED, 0.0, text))
     else:
         value_a = _discharge_taper(reading, bounds)
-        if value_a < bounds.discharge_max_a:
+        if value_a < bounds.current.discharge_max_a:
             caps.append(cap(ReasonCode.LOW_CELL, value_a, f"low cell ({where})"))
     return caps
 
@@ -136,7 +136,7 @@ def _add_probe_caps(
             text = f"no temperature probe on the cells ({BOARD_ONLY_RATE_C:g} C)"
             caps.append(cap(ReasonCode.SENSOR_MISSING, value_a, text))
         if probe.missing_s > PROBE_LOST_S:
-            value_a = parameters.lost_probe_factor * bounds.charge_max_a
+            value_a = parameters.lost_probe_factor * bounds.current.charge_max_a
             text = f"{probe_name(probe.number)} no longer answers"
             caps.append(cap(ReasonCode.SENSOR_MISSING, value_a, text))
 
@@ -161,9 +161,9 @@ def _add_temperature_caps(
         value_a = bounds.capacity_ah * curve_value(curve, coldest.temperature_c)
         text = f"low temperature ({_where(coldest)})"
         caps.append(cap(ReasonCode.LOW_TEMPERATURE, 0.0 if cold else value_a, text))
-    if hot or hottest.temperature_c > min(high_c, bounds.hot_taper_c):
+    if hot or hottest.temperature_c > min(high_c, bounds.heat.hot_taper_c):
         value_a = bounds.capacity_ah * curve_value(curve, hottest.temperature_c)
-        room_c = bounds.over_heat_c - HOT_STOP_C - hottest.temperature_c
+        room_c = bounds.heat.over_heat_c - HOT_STOP_C - hottest.temperature_c
         taper_a = most_a * max(0.0, room_c / (HOT_TAPER_C - HOT_STOP_C))
         text = f"high temperature ({_where(hottest)})"
         caps.append(cap(ReasonCode.HIGH_TEMPERATURE, 0.0 if hot else min(value_a, taper_a), text))
@@ -181,9 +181,11 @@ def _charge_taper(high_v: float, taper_v: float, target_v: float, bounds: Envelo
     """From the most at `taper_v` to the floor at the target, then to 0 at hard_v."""
     if high_v <= target_v:
         share = (target_v - high_v) / (target_v - taper_v)
-        return bounds.charge_floor_a + share * (bounds.charge_max_a - bounds.charge_floor_a)
+        return bounds.current.charge_floor_a + share * (
+            bounds.current.charge_max_a - bounds.current.charge_floor_a
+        )
     share = (bounds.hard_v - high_v) / max(bounds.hard_v - target_v, 0.001)
-    return max(0.0, share) * bounds.charge_floor_a
+    return max(0.0, share) * bounds.current.charge_floor_a
 
 
 def _discharge_taper(reading: Reading, bounds: Envelope) -> float:
@@ -196,5 +198,5 @@ def _discharge_taper(reading: Reading, bounds: Envelope) -> float:
     sag_v = min(LONGEST_SAG_V, max(0.0, drawn_a * bounds.half_resistance_ohm))
     floor_v = bounds.stop_v + STOP_ROOM_V
     share = (reading.lowest_v + sag_v - floor_v) / (bounds.discharge_taper_v - floor_v)
-    span_a = bounds.discharge_max_a - bounds.discharge_floor_a
-    return bounds.discharge_floor_a + min(1.0, max(0.0, share)) * span_a
+    span_a = bounds.current.discharge_max_a - bounds.current.discharge_floor_a
+    return bounds.current.discharge_floor_a + min(1.0, max(0.0, share)) * span_a

@@ -48,11 +48,13 @@ def latched(state: ChargeState, reading: Reading, bounds: Envelope, dt_s: float)
         charge_cold=_below(
             coldest_c, charge_cold_c(reading, bounds), release_c, on=state.charge_cold
         ),
-        charge_hot=_above(hottest_c, bounds.charge_hot_c, release_c, on=state.charge_hot),
+        charge_hot=_above(hottest_c, bounds.heat.charge_hot_c, release_c, on=state.charge_hot),
         discharge_cold=_below(
-            coldest_c, bounds.discharge_cold_c, release_c, on=state.discharge_cold
+            coldest_c, bounds.heat.discharge_cold_c, release_c, on=state.discharge_cold
         ),
-        discharge_hot=_above(hottest_c, bounds.discharge_hot_c, release_c, on=state.discharge_hot),
+        discharge_hot=_above(
+            hottest_c, bounds.heat.discharge_hot_c, release_c, on=state.discharge_hot
+        ),
         low_cell=low_cell,
         low_cell_s=low_s,
         low_cell_recovered_s=recovered_s,
@@ -63,8 +65,8 @@ def latched(state: ChargeState, reading: Reading, bounds: Envelope, dt_s: float)
 def charge_cold_c(reading: Reading, bounds: Envelope) -> float:
     """At and below this temperature there is no charge."""
     if reading.probes and reading.probes[0].number == BOARD:
-        return max(bounds.charge_cold_c, BOARD_COLD_C)
-    return bounds.charge_cold_c
+        return max(bounds.heat.charge_cold_c, BOARD_COLD_C)
+    return bounds.heat.charge_cold_c
 
 
 def held_s(before_s: float, dt_s: float, *, condition: bool) -> float:

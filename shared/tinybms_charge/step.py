@@ -157,7 +157,11 @@ def _limits(
         text = "rises by 0.1 V each 20 s"
         voltage = (cap(ReasonCode.SLOW_RISE, voltage_v, text), *voltage)
     charge_a, hold_s = ramped_current(
-        charge[0].value, state.charge_current_a, state.charge_hold_s, dt_s, bounds.charge_max_a
+        charge[0].value,
+        state.charge_current_a,
+        state.charge_hold_s,
+        dt_s,
+        bounds.current.charge_max_a,
     )
     if charge_a < charge[0].value:
         charge = (cap(ReasonCode.RECOVERY_RAMP, charge_a, "rises slowly"), *charge)
