@@ -131,7 +131,7 @@ def told(state: SyncState, outcome: Outcome) -> Synced:
         case Outcome.REFUSED:
             return _failed(state, "the BMS refused it")
         case Outcome.NOT_SENT:
-            text = "the line was lost before SoC could be set; tried again at a later full charge"
+            text = "the battery is full, but SoC could not be set; tried again at a later full charge"
             note = SyncNote(code="soc_not_set", text=text)
             return Synced(state=msgspec.structs.replace(state, verifying_s=-1.0), notes=(note,))
         case _:

@@ -132,6 +132,17 @@ def test_at_a_full_charge_soc_is_written_once_read_back_and_told(run_dir: Path) 
         assert rig.soc_writes() == 1
 
 
+def test_nothing_is_written_that_cannot_be_noted_first(run_dir: Path) -> None:
+    # Where the new copy of the note would be made lies a folder: it can't be written.
+    note = run_dir / "state" / "pack1-soc-sync.new"
+    note.mkdir(parents=True)
+    with rig_of(run_dir, allow_writes=True) as rig:
+        assert rig.probe.wait_for(lambda: rig.in_state("float_descent"), 30.0)
+        assert "without a place to note it" in rig.gateway.log("acquisition").read_text()
+        assert "could not be set" in rig.wait_for("soc_not_set")
+        assert rig.soc_writes() == 0
+
+
 def test_without_permission_nothing_is_written(run_dir: Path) -> None:
     with rig_of(run_dir, allow_writes=False) as rig:
         assert rig.probe.wait_for(lambda: rig.in_state("float_descent"), 30.0)
