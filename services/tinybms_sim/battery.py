@@ -1,7 +1,8 @@
 """The battery behind the simulated BMS: a pure function of time and seed.
 
 Currents are positive for charge. The living pack is a 16S LiFePO4 of 280 Ah whose current swings
-as a sine of some minutes; two runs with one seed give the same values.
+as a sine of some minutes; its cells follow the voltage curve of the closed loop's cells. Two runs
+with one seed give the same values.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from tinybms_sim import image as reg
 from tinybms_sim.image import Image
+from tinybms_sim.loop.curves import open_circuit_v
 
 IDLE_BELOW_A = 0.8
 """Current that a high-power board shows as exactly 0 (user manual Rev D)."""
@@ -17,7 +19,7 @@ REFRESH_S = 0.1
 _CURRENT_PEAK_A = 40.0
 _PERIOD_S = 300.0
 _RESISTANCE_OHM = 0.0005
-_REST_V = 3.335
+_CURVE = "lfp"
 _START_SOC_PCT = 62.0
 
 
@@ -66,14 +68,15 @@ class LivingBattery:
             * (math.cos(self._phase) - math.cos(omega * time_s + self._phase))
         )
         noise = random.Random(self._seed * 1_000_003 + tick)
-        drop_v = _CURRENT_PEAK_A * swing * _RESISTANCE_OHM
+        soc_pct = _START_SOC_PCT + charge_as / 36.0 / self._capacity_ah
+        middle_v = open_circuit_v(_CURVE, soc_pct) + _CURRENT_PEAK_A * swing * _RESISTANCE_OHM
         return Pack(
             cell_voltages_v=tuple(
-                round(_REST_V + offset + drop_v + noise.gauss(0.0, 0.0007), 3)
+                round(middle_v + offset + noise.gauss(0.0, 0.0007), 3)
                 for offset in self._offsets_v
             ),
             current_a=_shown_current(_CURRENT_PEAK_A * swing + noise.gauss(0.0, 0.02)),
-            soc_pct=_START_SOC_PCT + charge_as / 36.0 / self._capacity_ah,
+            soc_pct=soc_pct,
             board_temp_c=round(27.5 + 2.0 * math.sin(omega * time_s / 3), 1),
             external_1_c=round(24.1 + 0.4 * math.sin(omega * time_s / 5), 1),
             external_2_c=round(24.6 + 0.4 * math.cos(omega * time_s / 5), 1),

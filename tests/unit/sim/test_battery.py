@@ -4,6 +4,9 @@ import struct
 
 import pytest
 
+from fake_charge import BMS, PARAMETERS, make_measurement
+from tinybms_charge.state import ChargeState
+from tinybms_charge.step import step
 from tinybms_sim.battery import LivingBattery
 from tinybms_sim.events import Event
 from tinybms_sim.line import BmsLine, make_line
@@ -159,3 +162,20 @@ def test_reset_ends_every_fault(living: BmsLine) -> None:
     living.bms.reset(START_S + 2)
     assert status_at(living, START_S + 2.5) != 0x9B
     assert Event.STARTED in logged(living)
+
+
+def test_at_62_percent_the_charge_control_finds_a_pack_in_bulk() -> None:
+    for seed in range(1, 6):
+        battery = LivingBattery(seed=seed)
+        state = ChargeState()
+        for second in range(300):
+            pack = battery.at(float(second))
+            measurement = make_measurement(
+                cell_voltages_v=pack.cell_voltages_v,
+                pack_current_a=pack.current_a,
+                soc_pct=pack.soc_pct,
+            )
+            result = step(state, measurement, BMS, PARAMETERS, 1.0)
+            state = result.state
+            assert result.limits.system_state == "bulk"
+            assert result.limits.charge_voltage_v == 55.2
