@@ -72,8 +72,7 @@ class LivingBattery:
         middle_v = open_circuit_v(_CURVE, soc_pct) + _CURRENT_PEAK_A * swing * _RESISTANCE_OHM
         return Pack(
             cell_voltages_v=tuple(
-                round(middle_v + offset + noise.gauss(0.0, 0.0007), 3)
-                for offset in self._offsets_v
+                round(middle_v + offset + noise.gauss(0.0, 0.0007), 3) for offset in self._offsets_v
             ),
             current_a=_shown_current(_CURRENT_PEAK_A * swing + noise.gauss(0.0, 0.02)),
             soc_pct=soc_pct,
