@@ -33,7 +33,7 @@ test: $(STAMP) ## All tests that take less than a minute, with branch coverage.
 test-long: $(STAMP) ## The tests of `make test` and those that take minutes.
 	@$(SETUP) mosquitto
 	@$(SETUP) strace
-	@$(SETUP) test -m "not soak and not bench and not homeassistant and not nodered" $(PYTEST_ARGS)
+	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered" $(PYTEST_ARGS)
 
 test-homeassistant: $(STAMP) ## Home Assistant itself as the judge; makes an environment for it once.
 	@$(SETUP) mosquitto

@@ -108,10 +108,19 @@ def _smoothed(before: Filters, raw: Filters, dt_s: float) -> Filters:
         recent_v=raw.recent_v,
         high_v=before.high_v + cell * (raw.high_v - before.high_v),
         knee_v=before.knee_v + cell * knee_v,
-        knee_rise=before.knee_rise + cell * (knee_v / CELL_S - before.knee_rise),
+        knee_rise=_slope(before.knee_rise, knee_v, dt_s),
         clip_v=before.clip_v + cell * clip_v,
-        clip_rise=before.clip_rise + cell * (clip_v / CELL_S - before.clip_rise),
+        clip_rise=_slope(before.clip_rise, clip_v, dt_s),
         pack_v=before.pack_v + pack * (raw.pack_v - before.pack_v),
         current_a=before.current_a + flow * (raw.current_a - before.current_a),
         slow_current_a=before.slow_current_a + slow * (raw.current_a - before.slow_current_a),
     )
+
+
+def _slope(before: float, apart_v: float, dt_s: float) -> float:
+    """The slope in V/s, smoothed twice, when the reading lay `apart_v` over what was smoothed.
+
+    The exact answer of two filters in a row, so that one long step is as many short ones.
+    """
+    passed = dt_s / CELL_S
+    return math.exp(-passed) * (before + passed * apart_v / CELL_S)

@@ -50,6 +50,8 @@ REBULK_SOC_OUT: Final = 0.02
 REBULK_OUT: Final = 0.10
 REBULK_LOW_S: Final = 600.0
 REBULK_LOW_C: Final = 0.1
+REBULK_LOW_AFTER_S: Final = 3600.0
+"""So long after a full charge its voltage asks for no new one: float and bulk would take turns."""
 REBULK_AFTER_S: Final = 14 * 86_400.0
 LONGEST_GAP_S: Final = 400 * 86_400.0
 
@@ -228,7 +230,7 @@ def _empty(cycle: Cycle, measurement: Measurement, bounds: Envelope) -> bool:
         measurement.request != ""
         or out >= REBULK_OUT
         or (out >= REBULK_SOC_OUT and 0.0 <= cycle.soc_pct <= REBULK_SOC_PCT)
-        or cycle.low_s >= REBULK_LOW_S
+        or (cycle.low_s >= REBULK_LOW_S and cycle.since_full_s >= REBULK_LOW_AFTER_S)
         or cycle.since_full_s >= REBULK_AFTER_S
     )
 
