@@ -122,11 +122,15 @@ class MeasuredGateway:
         assert at_s is not None, "waited for"
         return at_s
 
-    def next_live_s(self, timeout_s: float) -> float:
-        """When the bus has carried the next LIVE_DATA here."""
+    def live_again_s(self, since_s: float, timeout_s: float) -> float:
+        """When the bus has carried a LIVE_DATA here that was sent after `since_s`."""
         messages = self.probe.messages["LIVE_DATA"]
         messages.clear()
-        self._wait(lambda: bool(messages), timeout_s, "LIVE_DATA")
+
+        def carried() -> bool:
+            return any(message.header.boottime_ns / 1e9 > since_s for message in messages)
+
+        self._wait(carried, timeout_s, "a new LIVE_DATA")
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def _wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:

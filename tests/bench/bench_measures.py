@@ -150,13 +150,13 @@ def measure_recovery(gateway: MeasuredGateway, names: Iterable[str], rounds: int
 
 
 def _recovery_s(gateway: MeasuredGateway, name: str) -> float:
-    process = gateway.processes()[name]
     gateway.probe.wait_for(lambda: False, SETTLE_S)
+    process = gateway.processes()[name]
     killed_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     process.send_signal(signal.SIGKILL)
     process.wait(5)
     if name == "broker":
-        return gateway.next_live_s(30.0) - killed_s
+        return gateway.live_again_s(killed_s, 30.0) - killed_s
     return gateway.first_beat_s(name, process.pid, 30.0) - killed_s
 
 
