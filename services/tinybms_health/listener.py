@@ -44,10 +44,12 @@ class Listener:
         own_name: str = "",
         on_own: Callable[[GatewayEvent], None] = lambda _: None,
     ) -> None:
+        self._on_live: Callable[[], None] = lambda: None
+        self._on_event: Callable[[str, GatewayEvent], None] = lambda _source, _event: None
         self._own_name = own_name
         self._on_own = on_own
         self._kernel_boot_id = kernel_boot_id
-        self._live = LatestLive(kernel_boot_id=kernel_boot_id)
+        self.live = LatestLive(kernel_boot_id=kernel_boot_id)
         self._heartbeats: dict[str, tuple[Header, Heartbeat]] = {}
         self._can: tuple[Header, CanStatus] | None = None
         self._mqtt: tuple[Header, MqttStatus] | None = None
@@ -63,10 +65,17 @@ class Listener:
         ):
             bus.subscribe(topic, self._take)
 
+    def tell(
+        self, *, on_live: Callable[[], None], on_event: Callable[[str, GatewayEvent], None]
+    ) -> None:
+        """Call `on_live` when a newer LIVE_DATA is held, `on_event` with source and event."""
+        self._on_live = on_live
+        self._on_event = on_event
+
     def heard(self) -> Heard:
         """What is known now."""
         return Heard(
-            live=self._live,
+            live=self.live,
             heartbeats=dict(self._heartbeats),
             can=self._can,
             mqtt=self._mqtt,
@@ -80,7 +89,7 @@ class Listener:
 
     def add_event(self, event: GatewayEvent) -> None:
         """Note an event of this process itself."""
-        self._events.append((self._own_name, event))
+        self._note(self._own_name, event)
 
     def _take(self, message: Message[msgspec.Struct]) -> None:
         header = message.header
@@ -88,7 +97,8 @@ class Listener:
             return
         match message.body:
             case LiveData() as live:
-                self._live.offer(header, live)
+                if self.live.offer(header, live):
+                    self._on_live()
             case Heartbeat() as beat:
                 self._heartbeats[header.source] = (header, beat)
             case CanStatus() as can:
@@ -100,4 +110,8 @@ class Listener:
             case GatewayEvent() as event if header.source == self._own_name:
                 self._on_own(event)
             case GatewayEvent() as event:
-                self._events.append((header.source, event))
+                self._note(header.source, event)
+
+    def _note(self, source: str, event: GatewayEvent) -> None:
+        self._events.append((source, event))
+        self._on_event(source, event)

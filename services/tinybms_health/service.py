@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Final
 
-import msgspec
-
 from tinybms_charge.parameters import charge_parameters
 from tinybms_health.document import StatusDocument
-from tinybms_health.http_api import HttpApi
 from tinybms_health.listener import Listener
 from tinybms_health.own_events import OwnEvents
 from tinybms_health.restarts import packed, unpacked
@@ -20,6 +17,7 @@ from tinybms_health.supervision import Answer, Supervision
 from tinybms_health.usage import UsageMeter
 from tinybms_health.view import ProcessFacts, SupervisorFacts, View
 from tinybms_health.watchdog import Action, Deed, Sight, Watchdog
+from tinybms_health.web import Web
 from tinybms_messages.topics import GATEWAY_EVENT
 from tinybms_runtime.logs import fields
 from tinybms_runtime.outage import Outage
@@ -27,8 +25,6 @@ from tinybms_runtime.processes import NAMES
 from tinybms_runtime.runner import ServiceContext
 from tinybms_runtime.statefile import read_bytes, write_atomic
 
-_LOOK_S: Final = 0.25
-"""How often the bus is looked at: nobody waits here for a single message."""
 _STEP_S: Final = 1.0
 _USAGE_S: Final = 2.0
 _HEARD_S: Final = 2.0
@@ -66,26 +62,26 @@ class HealthService:
             on_answer=self._take_answer,
             on_failed=self._say_failed,
         )
-        self._http = HttpApi(
-            context.config.health.listen,
-            context.loop,
-            render_status=lambda: msgspec.json.encode(self._document()),
-            render_health=self._render_health,
+        self._web = Web(
+            context,
+            self._listener,
+            version=self._version,
+            document=self._document,
             on_listening=self._say_listening,
             on_refused=self._say_refused,
         )
+        self._listener.tell(on_live=self._web.on_live, on_event=self._web.on_event)
 
     def start(self) -> None:
         """Start both helper threads and the watchdog."""
-        self._context.bus.look_each(_LOOK_S)
         self._supervision.start()
-        self._http.start()
+        self._web.start()
         self._context.loop.every(_STEP_S, self._step, first_s=_STEP_S)
         self._context.loop.every(_USAGE_S, self._measure)
 
     def stop(self) -> None:
         """End both threads."""
-        self._http.stop()
+        self._web.stop()
         self._supervision.stop()
 
     def state(self) -> tuple[str, str]:
@@ -242,6 +238,3 @@ class HealthService:
                 heard=self._listener.heard(),
             )
         )
-
-    def _render_health(self) -> bytes:
-        return msgspec.json.encode({"status": self._document().status, "version": self._version})

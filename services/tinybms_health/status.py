@@ -24,7 +24,8 @@ from tinybms_health.document import (
 from tinybms_health.verdict import checks, verdict
 from tinybms_health.view import ProcessFacts, View
 from tinybms_messages.header import Header
-from tinybms_messages.live import Sample
+from tinybms_messages.latest import LatestLive
+from tinybms_messages.live import LiveData, Sample
 from tinybms_messages.owner import mode_words, time_left
 from tinybms_runtime.processes import NAMES
 
@@ -55,13 +56,13 @@ def status_document(view: View) -> StatusDocument:
             cpu_pct=usage.cpu_pct if usage else None,
         ),
         processes={name: _process(view, name) for name in NAMES},
-        data=_data(view, shown, age_s),
+        data=data_report(latest, shown, age_s),
         battery=_battery(view, shown),
         limits=shown.limits,
         alarms=shown.alarms,
         faults=newest.faults if newest else (),
         advisories=newest.advisories if newest else (),
-        modes=_modes(view),
+        modes=mode_reports(newest, view.boottime_ns),
         soc_unsynchronised_days=newest.soc_unsynchronised_days if newest else None,
         identity=newest.identity if newest else None,
         link=newest.link if newest else None,
@@ -86,13 +87,13 @@ def status_document(view: View) -> StatusDocument:
     return msgspec.structs.replace(looked, status=verdict(looked))
 
 
-def _modes(view: View) -> tuple[ModeReport, ...]:
-    newest, now_ns = view.heard.live.newest, view.boottime_ns
+def mode_reports(newest: LiveData | None, boottime_ns: int) -> tuple[ModeReport, ...]:
+    """What the owner has asked for, with the time left."""
     return tuple(
         ModeReport(
             mode=mode.mode.value,
-            text=f"{mode_words(mode)}, {time_left(mode.left_s(now_ns))}",
-            left_s=mode.left_s(now_ns),
+            text=f"{mode_words(mode)}, {time_left(mode.left_s(boottime_ns))}",
+            left_s=mode.left_s(boottime_ns),
             limit_a=mode.limit_a,
         )
         for mode in (newest.modes if newest else ())
@@ -170,8 +171,8 @@ def _bus_works(view: View) -> bool:
     return any(_age_s(view, header) <= HUNG_AFTER_S for header, _ in view.heard.heartbeats.values())
 
 
-def _data(view: View, shown: Aged, age_s: float | None) -> DataReport:
-    latest = view.heard.live
+def data_report(latest: LatestLive, shown: Aged, age_s: float | None) -> DataReport:
+    """How fresh the sample is."""
     sample = latest.with_sample.sample if latest.with_sample else None
     if sample is None:
         return DataReport(state=shown.data_state)

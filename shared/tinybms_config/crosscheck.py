@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -119,3 +120,20 @@ def _listen(config: Config) -> Iterator[Problem]:
             value=repr(config.health.listen),
             allowed="address:port with a port from 1 to 65535",
         )
+    if config.health.token_file is None and not _only_this_machine(config.health.listen):
+        yield Problem(
+            key="health.listen",
+            value=repr(config.health.listen),
+            allowed="an address of this machine alone (127.0.0.1, [::1], localhost), or any "
+            "together with health.token_file",
+        )
+
+
+def _only_this_machine(listen: str) -> bool:
+    host = listen.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

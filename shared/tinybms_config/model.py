@@ -233,6 +233,10 @@ class Health(Section, frozen=True, kw_only=True):
             description="address and port of the HTTP interface",
         ),
     ] = "127.0.0.1:8088"
+    token_file: Annotated[
+        str | None,
+        Meta(description="file with the token that other machines must show to read it"),
+    ] = None
 
 
 class Charge(Section, frozen=True, kw_only=True):

@@ -137,6 +137,14 @@ def test_a_port_out_of_range_is_refused() -> None:
     assert "health.listen" in refused('[health]\nlisten = "127.0.0.1:99999"\n')
 
 
+def test_an_address_that_others_reach_needs_a_token_file() -> None:
+    for listen in ("0.0.0.0:8088", "[::]:8088", "192.0.2.1:8088", "gateway.local:8088"):
+        assert "health.token_file" in refused(f'[health]\nlisten = "{listen}"\n')["health.listen"]
+        parse(f'[health]\nlisten = "{listen}"\ntoken_file = "/etc/token"\n', {})
+    for listen in ("127.0.0.1:8088", "[::1]:8088", "localhost:8088"):
+        parse(f'[health]\nlisten = "{listen}"\n', {})
+
+
 def test_a_password_in_the_file_is_refused_without_being_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         parse('[mqtt]\npassword = "s3cr3t!@/:"\n', {})
