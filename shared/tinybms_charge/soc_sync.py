@@ -131,7 +131,7 @@ def told(state: SyncState, outcome: Outcome) -> Synced:
         case Outcome.REFUSED:
             return _failed(state, "the BMS refused it")
         case Outcome.NOT_SENT:
-            text = "the battery is full, but SoC could not be set; tried again at a later full charge"
+            text = "SoC could not be set at this full charge; tried again at a later one"
             note = SyncNote(code="soc_not_set", text=text)
             return Synced(state=msgspec.structs.replace(state, verifying_s=-1.0), notes=(note,))
         case _:
