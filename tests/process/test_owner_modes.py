@@ -42,19 +42,6 @@ class Rig:
         body: LiveData = message.body
         return body
 
-    def wait(self, currents_a: tuple[float, float], timeout_s: float = 15.0) -> LiveData:
-        """Wait until CCL and DCL are these."""
-
-        def reached() -> bool:
-            message = self.probe.last(LIVE_DATA)
-            limits = message.body.limits if message is not None else None
-            if limits is None:
-                return False
-            return (limits.charge_current_a, limits.discharge_current_a) == currents_a
-
-        assert self.probe.wait_for(reached, timeout_s), (currents_a, self.probe.last(LIVE_DATA))
-        return self.live
-
     def codes(self) -> list[str]:
         return [event.code for event in self.probe.bodies(GATEWAY_EVENT)]
 
@@ -80,7 +67,8 @@ def test_modes_lower_the_limits_are_shown_and_end(rig: Rig) -> None:
     assert rig.probe.wait_for(lambda: rig.live.limits is not None)
     done = rig.ctl("mode", "discharge-off", "--for", "2h")
     assert (done.returncode, done.stdout) == (0, "discharge off, 2 h left\n"), done.stderr
-    live = rig.wait((rig.live.limits.charge_current_a, 0.0) if rig.live.limits else (0.0, 0.0))
+    assert rig.probe.wait_for(lambda: discharge_a(rig) == 0.0)
+    live = rig.live
     assert live.limits is not None
     assert live.limits.discharge_reasons[0].code == "owner_mode"
     assert "the owner (discharge off, 2 h left)" in live.limits.discharge_reasons[0].text
