@@ -11,6 +11,7 @@ from typing import Final
 from tinybms_acquisition.modes import ModeRefused, Modes, restored, saved
 from tinybms_acquisition.sample import Moment
 from tinybms_acquisition.socfile import SocFile
+from tinybms_messages.line import FramesNow, ShowFrames
 from tinybms_messages.owner import (
     ActiveMode,
     ClearModes,
@@ -38,12 +39,14 @@ class OwnerDesk:
         context: ServiceContext,
         *,
         catch_up: Callable[[CatchUp], CaughtUp],
+        frames: Callable[[], FramesNow],
         changed: Callable[[], None],
         soc: SocFile,
     ) -> None:
         self._context = context
         self._soc = soc
         self._catch_up = catch_up
+        self._frames = frames
         self._changed = changed
         self._path = context.paths.state_file(FILE_NAME)
         self.modes = self._load()
@@ -80,6 +83,8 @@ class OwnerDesk:
         match body:
             case CatchUp():
                 return self._catch_up(body)
+            case ShowFrames():
+                return self._frames()
             case SetMode():
                 self._set(body)
             case ClearModes():
@@ -91,7 +96,7 @@ class OwnerDesk:
             case ShowModes():
                 pass
             case _:
-                raise RequestRefused("acquisition answers catch_up and the owner's modes alone")
+                raise RequestRefused("acquisition does not answer this")
         return ModesNow(modes=self.modes.active)
 
     def _resume_soc(self) -> SocNow:

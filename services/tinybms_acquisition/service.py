@@ -10,6 +10,7 @@ from tinybms_acquisition.battery import Battery
 from tinybms_acquisition.chargefile import ChargeFile
 from tinybms_acquisition.connection import Connection
 from tinybms_acquisition.counterfile import CounterFiles
+from tinybms_acquisition.framelog import frames_now
 from tinybms_acquisition.ownerdesk import OwnerDesk
 from tinybms_acquisition.pipeline import Pipeline, Snapshot
 from tinybms_acquisition.poller import BlockRead, Poller, Turn
@@ -22,6 +23,7 @@ from tinybms_acquisition.socsync import SET_FULL
 from tinybms_charge.parameters import charge_parameters
 from tinybms_charge.soc_sync import Outcome
 from tinybms_messages.codec import Message
+from tinybms_messages.line import FramesNow
 from tinybms_messages.live import Link, LiveData
 from tinybms_messages.status import CanStatus
 from tinybms_messages.topics import CAN_STATUS
@@ -57,6 +59,7 @@ class AcquisitionService:
         self._desk = OwnerDesk(
             context,
             catch_up=self._recorder.caught_up,
+            frames=self._frames,
             changed=self._modes_changed,
             soc=self._soc,
         )
@@ -243,6 +246,10 @@ class AcquisitionService:
             line_errors=dict(line.errors),
             poll_time_ms=self._poll_time_ms,
         )
+
+    def _frames(self) -> FramesNow:
+        offset_ns = self._context.clock.wall_ns() - self._context.clock.boottime_ns()
+        return frames_now(self._poller.line.frames, self._link(), offset_ns)
 
     def _link_state(self) -> tuple[str, str]:
         if not self._connection.is_open:

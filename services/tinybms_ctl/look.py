@@ -16,6 +16,7 @@ from tinybms_ctl.system import process_facts, supervisord
 from tinybms_health.document import StatusDocument
 from tinybms_health.listener import Listener
 from tinybms_health.status import status_document
+from tinybms_health.verdict import checks
 from tinybms_health.view import Heard, View
 from tinybms_runtime.bus import Bus
 from tinybms_runtime.clock import SystemClock
@@ -32,7 +33,21 @@ def look(parsed: Parsed) -> StatusDocument:
     """The status now; takes at most some seconds, whatever is down."""
     paths = Paths.of(parsed.config)
     document = ask_health(parsed.config.health.listen, paths)
-    return document if document is not None else look_without_health(parsed, paths)
+    if document is not None:
+        return document
+    document = look_without_health(parsed, paths)
+    hidden = paths.run_dir.exists() and not os.access(paths.run_dir, os.X_OK)
+    return with_processes_unknown(document) if hidden else document
+
+
+def with_processes_unknown(document: StatusDocument) -> StatusDocument:
+    """`document` of somebody who may not see the locks: a process may run all the same."""
+    processes = {
+        name: msgspec.structs.replace(report, state="unknown")
+        for name, report in document.processes.items()
+    }
+    seen = msgspec.structs.replace(document, processes=processes)
+    return msgspec.structs.replace(seen, checks=checks(seen))
 
 
 def ask_health(listen: str, paths: Paths) -> StatusDocument | None:

@@ -14,6 +14,7 @@ from tinybms_ctl.buffer_commands import buffer_app
 from tinybms_ctl.can_commands import can_app
 from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
+from tinybms_ctl.doctor.command import doctor
 from tinybms_ctl.example import example
 from tinybms_ctl.look import look
 from tinybms_ctl.mode_commands import mode_app
@@ -46,6 +47,7 @@ app.add_typer(buffer_app, name="buffer")
 app.add_typer(mode_app, name="mode")
 app.add_typer(can_app, name="can")
 app.add_typer(soc_app, name="soc")
+app.command("doctor")(doctor)
 
 
 @app.command()

@@ -7,11 +7,11 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tinybms_config.model import Config, Mqtt
+from tinybms_ctl.mqtt_finding import MqttFinding
 from tinybms_ctl.mqtt_talk import BrokerTalk, TalkError
 from tinybms_mqtt_out.publication import Publication
 from tinybms_mqtt_out.root import root_topic
@@ -24,17 +24,7 @@ SOON_DAYS: Final = 14.0
 TEST_SUFFIX: Final = "test"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The outcome of one step; `advice` says what to do when it is not ok."""
-
-    step: str
-    ok: bool
-    text: str
-    advice: str = ""
-
-
-def mqtt_check(config: Config) -> Iterator[Finding]:
+def mqtt_check(config: Config) -> Iterator[MqttFinding]:
     """Each step's outcome as it comes; ends with the first one that is not ok."""
     mqtt = config.mqtt
     for step in (_resolve(mqtt), _tcp(mqtt)):
@@ -53,19 +43,19 @@ def mqtt_check(config: Config) -> Iterator[Finding]:
         yield from _logged_in(config, talk, root)
 
 
-def _resolve(mqtt: Mqtt) -> Finding:
+def _resolve(mqtt: Mqtt) -> MqttFinding:
     try:
         found = socket.getaddrinfo(mqtt.host, mqtt.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is no host name"
         text = f"mqtt.host = {mqtt.host!r}: {reason}"
         advice = "check the name, and this machine's name server"
-        return Finding(step="resolve", ok=False, text=text, advice=advice)
+        return MqttFinding(step="resolve", ok=False, text=text, advice=advice)
     addresses = sorted({str(row[4][0]) for row in found})
-    return Finding(step="resolve", ok=True, text=f"{mqtt.host} is {', '.join(addresses)}")
+    return MqttFinding(step="resolve", ok=True, text=f"{mqtt.host} is {', '.join(addresses)}")
 
 
-def _tcp(mqtt: Mqtt) -> Finding:
+def _tcp(mqtt: Mqtt) -> MqttFinding:
     where = f"{mqtt.host}:{mqtt.port}"
     began_s = time.monotonic()
     try:
@@ -73,19 +63,19 @@ def _tcp(mqtt: Mqtt) -> Finding:
     except OSError as error:
         text = f"{where}: {(error.strerror or str(error) or 'no answer').lower()}"
         advice = "check mqtt.port, that the broker runs and listens there, and any firewall"
-        return Finding(step="connect", ok=False, text=text, advice=advice)
+        return MqttFinding(step="connect", ok=False, text=text, advice=advice)
     took_ms = (time.monotonic() - began_s) * 1000
-    return Finding(step="connect", ok=True, text=f"{where} answers in {took_ms:.1f} ms")
+    return MqttFinding(step="connect", ok=True, text=f"{where} answers in {took_ms:.1f} ms")
 
 
-def _not_connected(mqtt: Mqtt, error: ConnectError) -> Finding:
+def _not_connected(mqtt: Mqtt, error: ConnectError) -> MqttFinding:
     text = error.failure.text
     if "mqtt.password_file" in text:
         advice = "write the password into this file, readable for the gateway's user"
-        return Finding(step="login", ok=False, text=text, advice=advice)
+        return MqttFinding(step="login", ok=False, text=text, advice=advice)
     if not mqtt.tls.enabled:
         advice = "check that this is the port of an MQTT broker without TLS"
-        return Finding(step="connect", ok=False, text=text, advice=advice)
+        return MqttFinding(step="connect", ok=False, text=text, advice=advice)
     if "Hostname mismatch" in text or "IP address mismatch" in text:
         advice = "set mqtt.tls.server_name to the name in the broker's certificate"
     elif "expired" in text or "not yet valid" in text:
@@ -94,10 +84,10 @@ def _not_connected(mqtt: Mqtt, error: ConnectError) -> Finding:
         advice = "set mqtt.tls.ca_file to the certificate of the authority that signed the broker's"
     else:
         advice = "check [mqtt.tls], and that mqtt.port is the broker's port for TLS"
-    return Finding(step="TLS", ok=False, text=text, advice=advice)
+    return MqttFinding(step="TLS", ok=False, text=text, advice=advice)
 
 
-def _certificates(mqtt: Mqtt, talk: BrokerTalk) -> Iterator[Finding]:
+def _certificates(mqtt: Mqtt, talk: BrokerTalk) -> Iterator[MqttFinding]:
     connection = talk.client.socket()
     if not isinstance(connection, ssl.SSLSocket):
         return
@@ -105,7 +95,7 @@ def _certificates(mqtt: Mqtt, talk: BrokerTalk) -> Iterator[Finding]:
     shown = connection.getpeercert() or {}
     if not mqtt.tls.verify:
         text = f"{protocol}; the broker's certificate is NOT checked (mqtt.tls.verify = false)"
-        yield Finding(step="TLS", ok=True, text=text)
+        yield MqttFinding(step="TLS", ok=True, text=text, soon=True)
         return
     yield _days(f"{protocol}, the broker's certificate", shown)
     if mqtt.tls.ca_file is not None:
@@ -115,13 +105,14 @@ def _certificates(mqtt: Mqtt, talk: BrokerTalk) -> Iterator[Finding]:
             yield _days("the authority's certificate", authority)
 
 
-def _days(what: str, certificate: Mapping[str, object]) -> Finding:
+def _days(what: str, certificate: Mapping[str, object]) -> MqttFinding:
     ends_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
     left = (ends_s - time.time()) / DAY_S
     name = _common_name(certificate)
     text = f"{what} ({name}) is good for {left:.0f} days"
     soon = left < SOON_DAYS
-    return Finding(step="TLS", ok=True, text=f"{text}: renew it soon" if soon else text)
+    text = f"{text}: renew it soon" if soon else text
+    return MqttFinding(step="TLS", ok=True, text=text, soon=soon)
 
 
 def _common_name(certificate: Mapping[str, object]) -> str:
@@ -131,7 +122,7 @@ def _common_name(certificate: Mapping[str, object]) -> str:
     return names[0] if names else "without a common name"
 
 
-def _logged_in(config: Config, talk: BrokerTalk, root: str) -> Iterator[Finding]:
+def _logged_in(config: Config, talk: BrokerTalk, root: str) -> Iterator[MqttFinding]:
     named = config.mqtt.username is not None
     try:
         talk.log_in()
@@ -140,9 +131,9 @@ def _logged_in(config: Config, talk: BrokerTalk, root: str) -> Iterator[Finding]
             "check mqtt.username and mqtt.password_file (or TINYBMS_MQTT_PASSWORD), and that the "
             f"broker lets this user or certificate in.{certificate_hint(config.mqtt.tls)}"
         )
-        yield Finding(step="login", ok=False, text=str(error), advice=advice)
+        yield MqttFinding(step="login", ok=False, text=str(error), advice=advice)
         return
-    yield Finding(step="login", ok=True, text=f"with{'' if named else 'out'} a user name")
+    yield MqttFinding(step="login", ok=True, text=f"with{'' if named else 'out'} a user name")
     yield _read_back(talk, f"{root}/{TEST_SUFFIX}", secrets.token_hex(8).encode())
     if config.mqtt.discovery:
         # An empty message withdraws an entity that never was: Home Assistant ignores it.
@@ -150,7 +141,7 @@ def _logged_in(config: Config, talk: BrokerTalk, root: str) -> Iterator[Finding]
         yield _read_back(talk, topic, b"")
 
 
-def _read_back(talk: BrokerTalk, topic: str, payload: bytes) -> Finding:
+def _read_back(talk: BrokerTalk, topic: str, payload: bytes) -> MqttFinding:
     advice = f"let the broker's access list (ACL) allow this user to write and to read {topic}"
 
     def came() -> bool:
@@ -160,8 +151,8 @@ def _read_back(talk: BrokerTalk, topic: str, payload: bytes) -> Finding:
         talk.subscribe([topic])
         talk.publish([Publication(topic=topic, payload=payload, qos=1)])
     except TalkError as error:
-        return Finding(step="publish", ok=False, text=str(error), advice=advice)
+        return MqttFinding(step="publish", ok=False, text=str(error), advice=advice)
     if talk.listen(READ_BACK_S, came):
-        return Finding(step="publish", ok=True, text=f"{topic}: written and read back")
+        return MqttFinding(step="publish", ok=True, text=f"{topic}: written and read back")
     text = f"{topic}: the broker took the message but does not hand it out"
-    return Finding(step="publish", ok=False, text=text, advice=advice)
+    return MqttFinding(step="publish", ok=False, text=text, advice=advice)

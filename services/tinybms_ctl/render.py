@@ -29,9 +29,10 @@ HEADLINES = {
 
 
 def plain_lines(document: StatusDocument) -> Iterator[str]:
-    """`<name>: <state> <text>`, one line for each check."""
+    """`<name>: <state> <text>`, one line for each check; a process that starts is running."""
     for check in document.checks:
-        yield f"{check.name}: {check.state} {one_line(check.text)}".rstrip()
+        state = "running starting," if check.state == "starting" else check.state
+        yield f"{check.name}: {state} {one_line(check.text)}".rstrip(" ,")
 
 
 def one_line(text: str) -> str:

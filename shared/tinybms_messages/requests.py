@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from tinybms_messages.critical import BootId, Critical, Range, Sequence
 from tinybms_messages.finite import require_finite
+from tinybms_messages.line import FramesNow, ShowFrames
 from tinybms_messages.owner import OwnerReply, OwnerRequest
 
 MAX_FRAME_BYTES: Final = 1024 * 1024
@@ -116,8 +117,8 @@ class Result(StrEnum):
     """Not by this process, or not now; `text` says why."""
 
 
-RequestBody = CatchUp | Claim | Ack | Drop | OwnerRequest
-ReplyBody = CaughtUp | Claimed | Acked | Dropped | OwnerReply
+RequestBody = CatchUp | Claim | Ack | Drop | ShowFrames | OwnerRequest
+ReplyBody = CaughtUp | Claimed | Acked | Dropped | FramesNow | OwnerReply
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

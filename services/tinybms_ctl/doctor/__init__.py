@@ -1,0 +1,1 @@
+"""What is wrong with the gateway and what to do about it: facts, judgements, words."""
