@@ -16,6 +16,7 @@ from fake_charge_any import (
     SEQUENCES,
     good_bms,
     invariant,
+    mostly,
     odd_bms,
     plain_measurements,
     reached,
@@ -27,11 +28,11 @@ from tinybms_charge.measurement import Measurement
 from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.state import from_bytes, to_bytes
 from tinybms_charge.step import step
-from tinybms_messages.live import AlarmName
+from tinybms_messages.live import AlarmName, Limits
 
 
 @invariant()
-@given(sequence=SEQUENCES, bms=good_bms() | odd_bms(), parameters=ANY_PARAMETERS)
+@given(sequence=SEQUENCES, bms=mostly(good_bms(), odd_bms()), parameters=ANY_PARAMETERS)
 def test_invariant_1_every_output_is_finite_and_fits_its_field(
     sequence: list[tuple[Measurement, float]], bms: BmsLimits, parameters: ChargeParameters
 ) -> None:
@@ -127,18 +128,44 @@ def test_invariant_5_a_fault_or_a_temperature_closes_its_limit_in_the_same_step(
 
 
 @invariant()
-@given(sequence=SEQUENCES, bms=good_bms(), measurement=plain_measurements())
-def test_invariant_6_a_cell_near_its_cut_off_closes_its_current_in_the_same_step(
-    sequence: list[tuple[Measurement, float]], bms: BmsLimits, measurement: Measurement
+@given(
+    sequence=SEQUENCES,
+    bms=good_bms(),
+    over_c=st.floats(min_value=0.0, max_value=3.0),
+    probe=st.sampled_from((1, 2)),
+)
+def test_invariant_5_a_probe_just_past_a_cut_off_closes_charge(
+    sequence: list[tuple[Measurement, float]], bms: BmsLimits, over_c: float, probe: int
 ) -> None:
-    limits = step(reached(sequence, bms), measurement, bms, PARAMETERS, 0.1).limits
-    voltages = [v for v in measurement.cell_voltages_v if v is not None]
+    state = reached(sequence, bms)
+    for celsius in (bms.low_temperature_charge_c + 1 - over_c, bms.over_heat_c - 1 + over_c):
+        measurement = make_measurement(temperatures_c=((probe, celsius), (3 - probe, 20.0)))
+        limits = step(state, measurement, bms, PARAMETERS, 0.1).limits
+        assert limits.charge_current_a == 0
+
+
+@invariant()
+@given(
+    sequence=SEQUENCES,
+    bms=good_bms(),
+    past_v=st.floats(min_value=0.0, max_value=0.03),
+    where=st.integers(min_value=0, max_value=15),
+)
+def test_invariant_6_a_cell_just_past_its_bound_closes_its_current_in_the_same_step(
+    sequence: list[tuple[Measurement, float]], bms: BmsLimits, past_v: float, where: int
+) -> None:
+    state = reached(sequence, bms)
     margin_v = 0.055 if bms.single_port else 0.030
     target_v = min(3.45, bms.fully_charged_v - margin_v, bms.over_voltage_v - 0.050)
-    if max(voltages) >= min(bms.fully_charged_v - 0.020, target_v + 0.120):
-        assert limits.charge_current_a == 0
-    if min(voltages) < bms.fully_discharged_v + 0.020 - 1e-9:
-        assert limits.discharge_current_a == 0
+    hard_v = min(bms.fully_charged_v - 0.020, target_v + 0.120)
+
+    def limits_at(volts: float) -> Limits:
+        cells = tuple(volts if cell == where else 3.3 for cell in range(16))
+        measurement = make_measurement(cell_voltages_v=cells)
+        return step(state, measurement, bms, PARAMETERS, 0.1).limits
+
+    assert limits_at(hard_v + past_v).charge_current_a == 0
+    assert limits_at(bms.fully_discharged_v + 0.020 - 1e-6 - past_v).discharge_current_a == 0
 
 
 @invariant()
