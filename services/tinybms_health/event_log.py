@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -56,6 +57,12 @@ class EventLog:
         self._next_id += 1
         self._events.append(numbered)
         return numbered
+
+    def restore(self, events: Sequence[NumberedEvent]) -> None:
+        """Put the events of the run before in front of those of this one."""
+        if events:
+            self._next_id = max(self._next_id, events[-1].id + 1)
+            self._events = deque((*events, *self._events), maxlen=KEPT)
 
     def report(self, *, after: int = 0, limit: int = 100) -> EventsReport:
         """The newest `limit` events whose number is above `after`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from starlette.routing import Route
 
 from tinybms_health.document import StatusDocument
 from tinybms_health.event_log import ASKED_AT_MOST, EventsReport
+from tinybms_health.history import HistoryOffError, HistoryReport
+from tinybms_health.history_points import BadSpanError, Question, question
 from tinybms_health.live_report import LiveReport
 from tinybms_health.manifest import Manifest
 from tinybms_health.metrics import CONTENT_TYPE
@@ -29,6 +32,8 @@ ANSWER_S: Final = 1.0
 _JSON: Final = "application/json"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _LARGEST_ID: Final = 2**53
+_HISTORY_S: Final = 5.0
+_TIME: Final = {"type": "string"}
 
 Render = Callable[[], bytes]
 
@@ -55,6 +60,8 @@ class Sources:
     metrics: Render
     events: Callable[[int, int], bytes]
     """(after, limit)"""
+    history: Callable[[Question], Future[bytes]] | None
+    """Answers from a thread of its own; None when it is switched off."""
 
 
 OPERATIONS: Final = (
@@ -79,6 +86,20 @@ OPERATIONS: Final = (
                 name="limit",
                 text="At most so many, the newest.",
                 schema={"type": "integer", "minimum": 1, "maximum": ASKED_AT_MOST, "default": 100},
+            ),
+        ),
+    ),
+    Operation(
+        path="/api/history",
+        summary="Points of the past; without parameters the last hour",
+        type=HistoryReport,
+        parameters=(
+            Parameter(name="from", text="Begin: ISO 8601 or Unix seconds.", schema=_TIME),
+            Parameter(name="to", text="End, now by default.", schema=_TIME),
+            Parameter(
+                name="step",
+                text="Seconds that one row stands for; chosen by the length when left out.",
+                schema={"type": "integer", "minimum": 1, "maximum": 999_999_999},
             ),
         ),
     ),
@@ -111,6 +132,7 @@ class Routes:
                 *(Route(path, self._plain(render)) for path, render in plain.items()),
                 Route("/metrics", self._plain(sources.metrics, CONTENT_TYPE)),
                 Route("/api/events", self._events),
+                Route("/api/history", self._history),
                 Route("/api/openapi.json", self._openapi),
                 Route("/api/stream", self._hub, methods=["GET"]),
             ]
@@ -131,6 +153,22 @@ class Routes:
         except BadQueryError as error:
             return refused(400, str(error))
         return await self._answer(partial(self._sources.events, after, limit))
+
+    async def _history(self, request: Request) -> Response:
+        if self._sources.history is None:
+            return refused(503, "the history is switched off: health.history = false")
+        try:
+            asked = question(dict(request.query_params), time.time())
+        except BadSpanError as error:
+            return refused(400, str(error))
+        try:
+            future = asyncio.wrap_future(self._sources.history(asked))
+            body = await asyncio.wait_for(future, _HISTORY_S)
+        except HistoryOffError as error:
+            return refused(503, str(error))
+        except TimeoutError:
+            return refused(503, f"the history did not answer within {_HISTORY_S:.0f} s")
+        return Response(body, headers={**_HEADERS, "Content-Type": _JSON})
 
     async def _openapi(self, _request: Request) -> Response:
         return Response(self._description, media_type=_JSON, headers=_HEADERS)

@@ -69,6 +69,7 @@ class HealthService:
             document=self._document,
             on_listening=self._say_listening,
             on_refused=self._say_refused,
+            on_trouble=self._say_trouble,
         )
         self._listener.tell(on_live=self._web.on_live, on_event=self._web.on_event)
 
@@ -178,6 +179,9 @@ class HealthService:
     def _say_refused(self, text: str) -> None:
         self._http_text = text
         self._say("http_refused", text, "warning")
+
+    def _say_trouble(self, code: str, text: str) -> None:
+        self._say(code, text, "info" if code == "history_stored" else "warning")
 
     def _measure(self) -> None:
         pids = [facts.pid for facts in self._processes().values() if facts.pid]

@@ -11,6 +11,8 @@ from tinybms_charge.parameters import charge_parameters
 from tinybms_health.alarm_book import packed_book, unpacked_book
 from tinybms_health.document import StatusDocument
 from tinybms_health.event_log import EventLog
+from tinybms_health.history import History
+from tinybms_health.history_points import Points
 from tinybms_health.http_api import HttpApi
 from tinybms_health.http_routes import HealthReport, Routes, Sources
 from tinybms_health.listener import Listener
@@ -29,12 +31,13 @@ _TICK_S: Final = 1.0
 _STATUS_S: Final = 2.0
 _REPEAT_S: Final = 0.9
 _ALARMS_FILE: Final = "alarms.json"
+_HISTORY_FILE: Final = "history.sqlite"
 
 
 class Web:
     """Serves what `listener` holds and what `document` says; all but the stream is made on request.
 
-    `on_listening` and `on_refused`: see HttpApi.
+    `on_listening` and `on_refused`: see HttpApi. `on_trouble`: see History.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class Web:
         document: Callable[[], StatusDocument],
         on_listening: Callable[[str], None],
         on_refused: Callable[[str], None],
+        on_trouble: Callable[[str, str], None],
     ) -> None:
+        self._on_trouble = on_trouble
         self._context = context
         self._listener = listener
         self._parameters = charge_parameters(context.config)
@@ -57,6 +62,8 @@ class Web:
         self._alarms = unpacked_book(read_bytes(self._alarms_file))
         self._hub = StreamHub(self._on_watched)
         self._published_s = 0.0
+        self._points = Points()
+        self._history = self._new_history() if context.config.health.history else None
         routes = Routes(self._sources(), context.loop, self._hub, version)
         self._http = HttpApi(
             routes.application(),
@@ -70,22 +77,35 @@ class Web:
     def start(self) -> None:
         """Begin to listen."""
         self._context.bus.look_each(LOOK_S)
+        if self._history is not None:
+            self._history.start()
         self._http.start()
         self._context.loop.every(_TICK_S, self._tick, first_s=_TICK_S)
         self._context.loop.every(_STATUS_S, self._stream_status, first_s=_STATUS_S)
 
     def stop(self) -> None:
-        """Close all connections."""
+        """Close all connections and keep what was not yet written."""
         self._http.stop()
+        if self._history is not None:
+            self._history.add(self._points.close())
+            self._history.stop()
 
     def on_live(self) -> None:
         """A new LIVE_DATA is held."""
+        if self._history is None and not self._hub.watched:
+            return
+        live = self._live()
+        if self._history is not None:
+            wall_s = self._context.clock.wall_ns() / 1e9
+            self._history.add(self._points.add(live, wall_s))
         if self._hub.watched:
-            self._stream_live()
+            self._stream_live(live)
 
     def on_event(self, source: str, event: GatewayEvent) -> None:
         """Something happened in the gateway."""
         numbered = self._events.add(source, event)
+        if self._history is not None:
+            self._history.add_event(numbered)
         if self._hub.watched:
             self._hub.publish_event(msgspec.json.encode(numbered))
 
@@ -99,7 +119,17 @@ class Web:
             live=lambda: encode(self._live()),
             manifest=lambda: encode(manifest(self._version, self._context.config.gateway.device)),
             metrics=lambda: metrics_page(self._document(), self._live()),
+            history=self._history.ask if self._history is not None else None,
             events=lambda after, limit: encode(self._events.report(after=after, limit=limit)),
+        )
+
+    def _new_history(self) -> History:
+        return History(
+            self._context.paths.state_file(_HISTORY_FILE),
+            self._context.loop,
+            self._context.clock,
+            on_trouble=self._on_trouble,
+            on_events=self._events.restore,
         )
 
     def _live(self) -> LiveReport:
@@ -124,7 +154,7 @@ class Web:
         watched = self._hub.watched
         self._context.bus.look_each(None if watched else LOOK_S)
         if watched:
-            self._stream_live()
+            self._stream_live(self._live())
             self._stream_status()
 
     def _tick(self) -> None:
@@ -132,7 +162,7 @@ class Web:
         if self._alarms.note({alarm.name for alarm in live.alarms}, self._context.clock.wall_ns()):
             self._keep_alarms()
         if self._hub.watched and self._now_s() - self._published_s > _REPEAT_S:
-            self._stream_live()
+            self._stream_live(live)
 
     def _keep_alarms(self) -> None:
         try:
@@ -141,9 +171,9 @@ class Web:
             text = f"{self._alarms_file}: {error.strerror}"
             self._context.log.warning("times of alarms not stored", extra=fields(error=text))
 
-    def _stream_live(self) -> None:
+    def _stream_live(self, live: LiveReport) -> None:
         self._published_s = self._now_s()
-        self._hub.publish("live", msgspec.json.encode(self._live()))
+        self._hub.publish("live", msgspec.json.encode(live))
 
     def _stream_status(self) -> None:
         if self._hub.watched:

@@ -237,6 +237,9 @@ class Health(Section, frozen=True, kw_only=True):
         str | None,
         Meta(description="file with the token that other machines must show to read it"),
     ] = None
+    history: Annotated[
+        bool, Meta(description="keep the figures of 30 days in a file of state_dir")
+    ] = True
 
 
 class Charge(Section, frozen=True, kw_only=True):
