@@ -16,6 +16,7 @@ from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.doctor.command import doctor
 from tinybms_ctl.example import example
+from tinybms_ctl.init_command import init
 from tinybms_ctl.look import look
 from tinybms_ctl.mode_commands import mode_app
 from tinybms_ctl.mqtt_commands import mqtt_app
@@ -48,6 +49,7 @@ app.add_typer(mode_app, name="mode")
 app.add_typer(can_app, name="can")
 app.add_typer(soc_app, name="soc")
 app.command("doctor")(doctor)
+app.command("init")(init)
 
 
 @app.command()
