@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tinybms_health.document import Check, StatusDocument
 from tinybms_health.verdict import duration
-from tinybms_messages.live import Limits, Reason
+from tinybms_messages.live import Limits
 
 STYLES = {
     "ok": "green",
@@ -101,17 +101,13 @@ def _is_process(document: StatusDocument, check: Check) -> bool:
 def _limits(limits: Limits) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     rows = (
-        ("CVL", f"{limits.charge_voltage_v:.1f} V", limits.voltage_reasons),
-        ("CCL", f"{limits.charge_current_a:.1f} A", limits.charge_reasons),
-        ("DCL", f"{limits.discharge_current_a:.1f} A", limits.discharge_reasons),
+        ("CVL", f"{limits.charge_voltage_v:.1f} V", limits.voltage_sentence),
+        ("CCL", f"{limits.charge_current_a:.1f} A", limits.charge_sentence),
+        ("DCL", f"{limits.discharge_current_a:.1f} A", limits.discharge_sentence),
     )
-    for name, value, reasons in rows:
-        table.add_row(name, value, _reason(reasons))
+    for name, value, sentence in rows:
+        table.add_row(name, value, one_line(sentence))
     return table
-
-
-def _reason(reasons: tuple[Reason, ...]) -> str:
-    return one_line(reasons[0].text) if reasons else ""
 
 
 def _state(state: str) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from tinybms_messages.live import Limits, Reason
@@ -12,26 +13,21 @@ from tinybms_mqtt_out.model import Band, Group, Snapshot, Value, ValueTopic
 from tinybms_victron.gx import gx_rows
 
 
-def _reason(
+def _reason_topic(
+    suffix: str,
+    label: str,
     binding: Callable[[Limits | None], Reason | None],
-) -> tuple[Callable[[Snapshot], Value], Callable[[Snapshot], str]]:
-    """The code of a limit's binding cap, and its words."""
+    sentence: Callable[[Limits], str],
+) -> ValueTopic:
+    """The code of a limit's binding cap, with the limit's sentence in words."""
 
     def code(snapshot: Snapshot) -> Value:
         reason = binding(snapshot.limits)
         return None if reason is None else reason.code
 
     def words(snapshot: Snapshot) -> str:
-        reason = binding(snapshot.limits)
-        return "" if reason is None else reason.text
+        return "" if snapshot.limits is None else sentence(snapshot.limits)
 
-    return code, words
-
-
-def _reason_topic(
-    suffix: str, label: str, binding: Callable[[Limits | None], Reason | None]
-) -> ValueTopic:
-    code, words = _reason(binding)
     return ValueTopic(suffix=suffix, label=label, group=Group.LIMITS, derive=code, words=words)
 
 
@@ -85,7 +81,22 @@ LIMIT_TOPICS: Final[tuple[ValueTopic, ...]] = (
         group=Group.LIMITS,
         derive=derive.system_state,
     ),
-    _reason_topic("limit_reason_charge", "Reason of CCL", derive.binding_charge_reason),
-    _reason_topic("limit_reason_discharge", "Reason of DCL", derive.binding_discharge_reason),
-    _reason_topic("limit_reason_voltage", "Reason of CVL", derive.binding_voltage_reason),
+    _reason_topic(
+        "limit_reason_charge",
+        "Reason of CCL",
+        derive.binding_charge_reason,
+        attrgetter("charge_sentence"),
+    ),
+    _reason_topic(
+        "limit_reason_discharge",
+        "Reason of DCL",
+        derive.binding_discharge_reason,
+        attrgetter("discharge_sentence"),
+    ),
+    _reason_topic(
+        "limit_reason_voltage",
+        "Reason of CVL",
+        derive.binding_voltage_reason,
+        attrgetter("voltage_sentence"),
+    ),
 )

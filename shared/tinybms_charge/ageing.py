@@ -16,6 +16,7 @@ from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.presets import flat_zone_c
 from tinybms_charge.reasons import ReasonCode
 from tinybms_charge.rounding import floor_tenth
+from tinybms_charge.sentences import with_sentences
 from tinybms_messages.live import Alarm, AlarmName, Limits, LiveData, Reason, Sample
 
 DataState = Literal["unknown", "fresh", "stale", "lost", "asleep"]
@@ -156,7 +157,7 @@ def _limits(
             return known
         return (Reason(code=ReasonCode.STALE, text=text, value=value), *known)
 
-    return msgspec.structs.replace(
+    after = msgspec.structs.replace(
         limits,
         charge_voltage_v=charge_voltage_v,
         charge_current_a=0.0,
@@ -168,6 +169,7 @@ def _limits(
             limits.discharge_reasons, limits.discharge_current_a, discharge_current_a
         ),
     )
+    return with_sentences(after)
 
 
 def _mid_range(live: LiveData, parameters: ChargeParameters) -> bool:

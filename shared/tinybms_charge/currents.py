@@ -6,10 +6,15 @@ from typing import Final
 
 from tinybms_charge.envelope import HOT_STOP_C, HOT_TAPER_C, Envelope
 from tinybms_charge.faults import FaultView
-from tinybms_charge.latches import Latches
+from tinybms_charge.latches import (
+    HIGH_CELL_RELEASE_V,
+    TEMPERATURE_RELEASE_C,
+    Latches,
+    charge_cold_c,
+)
 from tinybms_charge.measurement import OwnerCap
 from tinybms_charge.parameters import ChargeParameters
-from tinybms_charge.presets import Curve, curve_value, flat_zone_c
+from tinybms_charge.presets import Curve, curve_value, flat_zone_c, next_point_c
 from tinybms_charge.reading import BOARD, HIGHEST_CURRENT_A, Reading, probe_name
 from tinybms_charge.reasons import ReasonCode, cap
 from tinybms_charge.state import Probe
@@ -54,6 +59,7 @@ def charge_caps(
         parameters.charge_curve,
         bounds,
         most_a=bounds.current.charge_max_a,
+        stops_c=(charge_cold_c(reading, bounds), bounds.heat.charge_hot_c),
         cold=latches.charge_cold,
         hot=latches.charge_hot,
     )
@@ -64,7 +70,8 @@ def charge_caps(
     if latches.high_cell or high_v > taper_v:
         value_a = 0.0 if latches.high_cell else _charge_taper(high_v, taper_v, target_v, bounds)
         text = f"high cell (cell {reading.highest_cell}, {reading.highest_v:.3f} V)"
-        caps.append(cap(ReasonCode.HIGH_CELL, value_a, text))
+        next_v = bounds.hard_v - HIGH_CELL_RELEASE_V if latches.high_cell else taper_v
+        caps.append(cap(ReasonCode.HIGH_CELL, value_a, text, f"{next_v:.3f} V"))
     if balancing:
         text = f"balance current ({bounds.balance_a:g} A)"
         caps.append(cap(ReasonCode.BALANCE_CURRENT, bounds.balance_a, text))
@@ -90,17 +97,19 @@ def discharge_caps(
         parameters.discharge_curve,
         bounds,
         most_a=bounds.current.discharge_max_a,
+        stops_c=(bounds.heat.discharge_cold_c, bounds.heat.discharge_hot_c),
         cold=latches.discharge_cold,
         hot=latches.discharge_hot,
     )
     where = f"cell {reading.lowest_cell}, {reading.lowest_v:.3f} V"
     if latches.low_cell:
-        text = f"low cell ({where}), held until {bounds.resume_v:.3f} V"
-        caps.append(cap(ReasonCode.LOW_CELL_LATCHED, 0.0, text))
+        text = f"low cell ({where}), held"
+        caps.append(cap(ReasonCode.LOW_CELL_LATCHED, 0.0, text, f"{bounds.resume_v:.3f} V"))
     else:
         value_a = _discharge_taper(reading, bounds)
         if value_a < bounds.current.discharge_max_a:
-            caps.append(cap(ReasonCode.LOW_CELL, value_a, f"low cell ({where})"))
+            next_v = f"{bounds.discharge_taper_v:.3f} V"
+            caps.append(cap(ReasonCode.LOW_CELL, value_a, f"low cell ({where})", next_v))
     return caps
 
 
@@ -133,7 +142,7 @@ def _add_probe_caps(
     for probe in reading.probes:
         if probe.number == BOARD:
             value_a = BOARD_ONLY_RATE_C * bounds.capacity_ah
-            text = f"no temperature probe on the cells ({BOARD_ONLY_RATE_C:g} C)"
+            text = f"there is no temperature probe on the cells ({BOARD_ONLY_RATE_C:g} C)"
             caps.append(cap(ReasonCode.SENSOR_MISSING, value_a, text))
         if probe.missing_s > PROBE_LOST_S:
             value_a = parameters.lost_probe_factor * bounds.current.charge_max_a
@@ -148,10 +157,14 @@ def _add_temperature_caps(
     bounds: Envelope,
     *,
     most_a: float,
+    stops_c: tuple[float, float],
     cold: bool,
     hot: bool,
 ) -> None:
-    """The worst of the probes, each side by itself, so that the reason names the right probe."""
+    """The worst of the probes, each side by itself, so that the reason names the right probe.
+
+    `stops_c`: where `cold` and `hot` began to hold.
+    """
     if not probes:
         return
     coldest = min(probes, key=_celsius)
@@ -160,13 +173,22 @@ def _add_temperature_caps(
     if cold or coldest.temperature_c < low_c:
         value_a = bounds.capacity_ah * curve_value(curve, coldest.temperature_c)
         text = f"low temperature ({_where(coldest)})"
-        caps.append(cap(ReasonCode.LOW_TEMPERATURE, 0.0 if cold else value_a, text))
-    if hot or hottest.temperature_c > min(high_c, bounds.heat.hot_taper_c):
+        next_c = next_point_c(curve, coldest.temperature_c, warmer=True)
+        if cold:
+            value_a, next_c = 0.0, stops_c[0] + TEMPERATURE_RELEASE_C
+        caps.append(cap(ReasonCode.LOW_TEMPERATURE, value_a, text, f"{next_c:g} °C"))
+    taper_c = bounds.heat.hot_taper_c
+    if hot or hottest.temperature_c > min(high_c, taper_c):
         value_a = bounds.capacity_ah * curve_value(curve, hottest.temperature_c)
         room_c = bounds.heat.over_heat_c - HOT_STOP_C - hottest.temperature_c
-        taper_a = most_a * max(0.0, room_c / (HOT_TAPER_C - HOT_STOP_C))
+        value_a = min(value_a, most_a * max(0.0, room_c / (HOT_TAPER_C - HOT_STOP_C)))
         text = f"high temperature ({_where(hottest)})"
-        caps.append(cap(ReasonCode.HIGH_TEMPERATURE, 0.0 if hot else min(value_a, taper_a), text))
+        next_c = next_point_c(curve, hottest.temperature_c, warmer=False)
+        if hottest.temperature_c > taper_c:
+            next_c = max(next_c, taper_c)
+        if hot:
+            value_a, next_c = 0.0, stops_c[1] - TEMPERATURE_RELEASE_C
+        caps.append(cap(ReasonCode.HIGH_TEMPERATURE, value_a, text, f"{next_c:g} °C"))
 
 
 def _celsius(probe: Probe) -> float:

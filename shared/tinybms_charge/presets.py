@@ -152,6 +152,14 @@ def curve_value(curve: Curve, temperature_c: float) -> float:
     return left
 
 
+def next_point_c(curve: Curve, temperature_c: float, *, warmer: bool) -> float:
+    """The next temperature, warmer or colder, at which `curve` has a point; its end beyond it."""
+    points = [celsius for celsius, _ in curve]
+    if warmer:
+        return min((celsius for celsius in points if celsius > temperature_c), default=points[-1])
+    return max((celsius for celsius in points if celsius < temperature_c), default=points[0])
+
+
 def zero_below_c(curve: Curve) -> float:
     """At and below this temperature `curve` allows nothing."""
     return curve[0][0]

@@ -38,9 +38,9 @@ class ReasonCode(StrEnum):
     STALE = "stale"
 
 
-def cap(code: ReasonCode, value: float, text: str) -> Reason:
-    """One cap; `value` in V or A."""
-    return Reason(code=code, text=text, value=value)
+def cap(code: ReasonCode, value: float, text: str, next_step: str = "") -> Reason:
+    """One cap; `value` in V or A; `next_step`: where it changes, for example "5 °C"."""
+    return Reason(code=code, text=text, value=value, next_step=next_step)
 
 
 def ranked(caps: Iterable[Reason]) -> tuple[Reason, ...]:
@@ -50,8 +50,3 @@ def ranked(caps: Iterable[Reason]) -> tuple[Reason, ...]:
 
 def _value(reason: Reason) -> float:
     return reason.value
-
-
-def sentence(what: str, reasons: tuple[Reason, ...]) -> str:
-    """One line for people: "CCL limited by: low temperature (probe 1, 3.4 °C)"."""
-    return f"{what} limited by: {reasons[0].text}" if reasons else ""

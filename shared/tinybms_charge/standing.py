@@ -104,7 +104,7 @@ def _discharge_caps(
     rate_c = max(current for _, current in parameters.discharge_curve)
     cutoff_a = usable(bms, "discharge_over_current_a", 0.0)
     bms_a = CURRENT_SHARE * cutoff_a
-    words = f"0.9 x register 317 ({cutoff_a:g} A)"
+    words = f"within {CURRENT_SHARE:g} of register 317 ({cutoff_a:g} A)"
     peak_a = bms.peak_discharge_a
     if peak_a is not None and not peak_a - PEAK_ROOM_A >= bms_a:
         # Written so that a NaN takes this way and closes the limit.

@@ -21,6 +21,7 @@ from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.reading import Reading
 from tinybms_charge.reasons import ReasonCode, cap, ranked
 from tinybms_charge.rounding import floor_tenth
+from tinybms_charge.sentences import with_sentences
 from tinybms_charge.state import ChargeState
 from tinybms_messages.live import Alarm, Limits, Reason
 from tinybms_protocol.status import OnlineStatus
@@ -176,7 +177,7 @@ def _limits(
         discharge_reasons=discharge,
     )
     sent = _Sent(voltage_wait_s=wait_s, charge_current_a=charge_a, charge_hold_s=hold_s)
-    return limits, sent
+    return with_sentences(limits), sent
 
 
 def _system_state(main: Judged) -> str:

@@ -90,11 +90,15 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """One cap on a limit: a stable code, words for people, and the value it allows (V or A)."""
+    """One cap on a limit: a stable code, words for people, and the value it allows (V or A).
+
+    `next_step`: where the cap changes next ("5 °C"), empty when no measurement moves it.
+    """
 
     code: str
     text: str
     value: float
+    next_step: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +116,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     voltage_reasons: tuple[Reason, ...] = ()
     charge_reasons: tuple[Reason, ...] = ()
     discharge_reasons: tuple[Reason, ...] = ()
+    voltage_sentence: str = ""
+    """Each limit and what binds it, in one sentence for people."""
+    charge_sentence: str = ""
+    discharge_sentence: str = ""
 
 
 class AlarmName(StrEnum):
