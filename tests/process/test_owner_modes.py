@@ -119,7 +119,8 @@ def test_a_killed_acquisition_comes_back_with_the_modes_before_its_first_limits(
     )
     after = [live.limits for live in rig.probe.bodies(LIVE_DATA)[seen:] if live.limits]
     assert {limits.discharge_current_a for limits in after} == {0.0}
-    assert '"still asked for: discharge off' in rig.gateway.log("acquisition").read_text()
+    log = rig.gateway.log("acquisition")
+    assert rig.probe.wait_for(lambda: '"still asked for: discharge off' in log.read_text())
 
 
 def test_wrong_orders_are_refused_in_words(rig: Rig) -> None:

@@ -147,8 +147,9 @@ def test_nothing_is_written_that_cannot_be_noted_first(run_dir: Path) -> None:
     note.mkdir(parents=True)
     with rig_of(run_dir, allow_writes=True) as rig:
         assert rig.probe.wait_for(lambda: rig.in_state("float_descent"), 30.0)
-        assert "without a place to note it" in rig.gateway.log("acquisition").read_text()
         assert "could not be set" in rig.wait_for("soc_not_set")
+        log = rig.gateway.log("acquisition")
+        assert rig.probe.wait_for(lambda: "without a place to note it" in log.read_text())
         assert rig.soc_writes() == 0
 
 
