@@ -12,6 +12,7 @@ import msgspec
 
 from tinybms_charge.parameters import charge_parameters
 from tinybms_config.parse import Parsed
+from tinybms_ctl.health_http import connection_to
 from tinybms_ctl.system import process_facts, supervisord
 from tinybms_health.document import StatusDocument
 from tinybms_health.listener import Listener
@@ -26,7 +27,6 @@ from tinybms_runtime.paths import Paths
 
 HTTP_TIMEOUT_S: Final = 2.0
 LISTEN_S: Final = 2.0
-_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound to
 
 
 def look(parsed: Parsed) -> StatusDocument:
@@ -56,11 +56,7 @@ def ask_health(listen: str, paths: Paths) -> StatusDocument | None:
     Another gateway's health on the same port is no answer: its pid is not the one in our lock. A
     user who may not see our locks is told by device name only.
     """
-    host, port = listen.rsplit(":", 1)
-    host = host.strip("[]")
-    connection = http.client.HTTPConnection(
-        _ANYWHERE.get(host, host), int(port), timeout=HTTP_TIMEOUT_S
-    )
+    connection = connection_to(listen, HTTP_TIMEOUT_S)
     try:
         connection.request("GET", "/api/status")
         answer = connection.getresponse()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -11,12 +12,17 @@ import typer
 from rich.console import Console
 
 from tinybms_ctl.buffer_commands import buffer_app
+from tinybms_ctl.bundle_command import support_bundle
 from tinybms_ctl.can_commands import can_app
 from tinybms_ctl.demo import demo
 from tinybms_ctl.demo_files import DemoRefusedError
 from tinybms_ctl.doctor.command import doctor
+from tinybms_ctl.events_command import events
 from tinybms_ctl.example import example
+from tinybms_ctl.frames_command import frames
+from tinybms_ctl.history_command import history
 from tinybms_ctl.init_command import init
+from tinybms_ctl.logs_command import logs, restart
 from tinybms_ctl.look import look
 from tinybms_ctl.mode_commands import mode_app
 from tinybms_ctl.mqtt_commands import mqtt_app
@@ -27,6 +33,7 @@ from tinybms_ctl.system import supervisord
 from tinybms_ctl.takeover import take_over
 from tinybms_ctl.up import RefusedError
 from tinybms_ctl.up import up as start_all
+from tinybms_ctl.watch_command import watch
 from tinybms_health.verdict import EXIT_CODES, verdict
 from tinybms_runtime.paths import Paths
 from tinybms_runtime.supervisor import SupervisorClient, SupervisorError
@@ -48,8 +55,6 @@ app.add_typer(buffer_app, name="buffer")
 app.add_typer(mode_app, name="mode")
 app.add_typer(can_app, name="can")
 app.add_typer(soc_app, name="soc")
-app.command("doctor")(doctor)
-app.command("init")(init)
 
 
 @app.command()
@@ -109,6 +114,21 @@ def status(
         for line in plain_lines(document):
             print(line)
     raise typer.Exit(EXIT_CODES[verdict(document, check_battery=check_battery)])
+
+
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "doctor": doctor,
+    "watch": watch,
+    "events": events,
+    "history": history,
+    "logs": logs,
+    "restart": restart,
+    "frames": frames,
+    "support-bundle": support_bundle,
+    "init": init,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 
 
 @config_app.command("check")

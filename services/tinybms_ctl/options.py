@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from tinybms_config.parse import Parsed
@@ -20,6 +21,8 @@ ConfigOption = Annotated[
     typer.Option("--config", help="Configuration file (default: $TINYBMS_CONFIG).", metavar="FILE"),
 ]
 
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
 
 def load_or_exit(
     option: str | None, exit_code: int = EXIT_BAD_CONFIGURATION
@@ -31,6 +34,13 @@ def load_or_exit(
     except ConfigError as error:
         say(f"configuration refused\n{error}")
         raise typer.Exit(exit_code) from error
+
+
+def print_json(value: object, *, indent: int = 0) -> None:
+    """Print `value` as JSON: on one line, or with `indent` for people."""
+    data = msgspec.json.encode(value)
+    sys.stdout.write((msgspec.json.format(data, indent=indent) if indent else data).decode() + "\n")
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:

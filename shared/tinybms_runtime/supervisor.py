@@ -71,6 +71,10 @@ class SupervisorClient:
         wait = False
         self._call("supervisor.startProcess", bool, name, wait)
 
+    def terminate(self, name: str) -> None:
+        """Send SIGTERM to a program, which ends it in good order; autorestart brings it back."""
+        self._call("supervisor.signalProcess", bool, name, "TERM")
+
     def kill(self, name: str) -> None:
         """Send SIGKILL to a program, which ends a stopped one too; autorestart brings it back."""
         self._call("supervisor.signalProcess", bool, name, "KILL")

@@ -199,6 +199,8 @@ class StackWithFatal(Stack):
         return [*super()._start_command()[:-1], str(conf)]
 
 
+@pytest.mark.long
+@pytest.mark.timeout(120)
 def test_a_program_in_fatal_is_a_fault_with_its_name(run_dir: Path) -> None:
     with StackWithFatal(run_dir) as stack:
         stack.wait_for(lambda: (stack.status() or {}).get("status") == "partial", 30.0)
