@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PROOF_ARGS ?=
 
-.PHONY: help venv demo test test-long test-homeassistant test-node-red soak bench lint format docs lock wheel clean
+.PHONY: help venv demo test test-long test-homeassistant test-node-red test-page test-prometheus soak bench lint format docs lock wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,7 +33,7 @@ test: $(STAMP) ## All tests that take less than a minute, with branch coverage.
 test-long: $(STAMP) ## The tests of `make test` and those that take minutes.
 	@$(SETUP) mosquitto
 	@$(SETUP) strace
-	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered" $(PYTEST_ARGS)
+	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered and not page and not prometheus" $(PYTEST_ARGS)
 
 test-homeassistant: $(STAMP) ## Home Assistant itself as the judge; makes an environment for it once.
 	@$(SETUP) mosquitto
@@ -48,6 +48,16 @@ test-node-red: $(STAMP) ## Node-RED with the flow in deploy/node-red; installs i
 	  npm install --silent --no-audit --no-fund --prefix build/node-red node-red@4
 	@TINYBMS_NODE_RED=$(CURDIR)/build/node-red/node_modules/.bin/node-red \
 	  $(PY) -m pytest -q -m nodered tests/system/test_node_red.py
+
+test-page: $(STAMP) ## The page at / in headless Chromium, with axe; screenshots go to build/page/screenshots.
+	@$(SETUP) chromium
+	@test -d build/page/node_modules/axe-core || \
+	  npm install --silent --no-audit --no-fund --prefix build/page playwright-core@1 axe-core@4
+	@TINYBMS_PAGE_MODULES=$(CURDIR)/build/page $(PY) -m pytest -q -m page tests/system/test_page.py
+
+test-prometheus: $(STAMP) ## promtool reads /metrics and the alert rules in deploy/prometheus.
+	@$(SETUP) promtool
+	@$(PY) -m pytest -q -m prometheus tests/system/test_prometheus.py
 
 soak: $(STAMP) ## Tests that run for hours.
 	@$(SETUP) mosquitto

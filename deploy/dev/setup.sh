@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the Makefile needs on a fresh Debian 12 machine. Run it as: setup.sh venv | mosquitto | strace | demo | test | lock
+# What the Makefile needs on a fresh Debian 12 machine. Run it as: setup.sh venv | mosquitto | strace | chromium | promtool | demo | test | lock
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -102,6 +102,26 @@ tracer() {
   fail "strace is missing and the long tests need it; install the package strace."
 }
 
+# Shows the page; Node.js drives it.
+browser() {
+  local need=()
+  command -v chromium >/dev/null || need+=(chromium)
+  command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
+  [ ${#need[@]} -eq 0 ] && return
+  if may_install && apt_install "${need[@]}"; then
+    return
+  fi
+  fail "the tests of the page need packages that are missing: ${need[*]}"
+}
+
+prometheus_tool() {
+  command -v promtool >/dev/null && return
+  if may_install && apt_install prometheus; then
+    return
+  fi
+  fail "promtool is missing; install the package prometheus."
+}
+
 demo_broker() {
   .venv/bin/python -c 'import amqtt' 2>/dev/null || mosquitto_or install_amqtt
 }
@@ -146,7 +166,9 @@ case "${1:-}" in
   venv | lock) "$1" ;;
   mosquitto) test_broker ;;
   strace) tracer ;;
+  chromium) browser ;;
+  promtool) prometheus_tool ;;
   demo) demo_broker ;;
   test) shift; test_with_coverage "$@" ;;
-  *) fail "usage: $0 venv | mosquitto | strace | demo | test [pytest arguments] | lock" ;;
+  *) fail "usage: $0 venv | mosquitto | strace | chromium | promtool | demo | test [pytest arguments] | lock" ;;
 esac

@@ -26,6 +26,7 @@ from tinybms_health.manifest import Manifest
 from tinybms_health.metrics import CONTENT_TYPE
 from tinybms_health.openapi import Operation, Parameter, openapi
 from tinybms_health.stream import StreamHub
+from tinybms_health.web_page import page_routes
 from tinybms_runtime.loop import Loop
 
 ANSWER_S: Final = 1.0
@@ -135,6 +136,7 @@ class Routes:
                 Route("/api/history", self._history),
                 Route("/api/openapi.json", self._openapi),
                 Route("/api/stream", self._hub, methods=["GET"]),
+                *page_routes(),
             ]
         )
 

@@ -50,6 +50,7 @@ class HealthBench:
         self.gateway.start("broker")
         self.gateway.start("health")
         if not wait_for_port(self.port, 15):
+            self.__exit__(None, None, None)
             raise TimeoutError(self.gateway.log("health").read_text())
         return self
 
