@@ -8,7 +8,7 @@ import typer
 
 from tinybms_ctl.asking import NotAnswered, ask
 from tinybms_ctl.mode_commands import duration_s
-from tinybms_ctl.options import ConfigOption, load_or_exit, say
+from tinybms_ctl.options import ConfigOption, JsonOption, load_or_exit, print_json, say
 from tinybms_messages.owner import LONGEST_SERVICE_S, CanCommand, CanNow, ControlCan, time_left
 
 can_app = typer.Typer(
@@ -17,15 +17,15 @@ can_app = typer.Typer(
 
 
 @can_app.command("stop")
-def stop(config: ConfigOption = None) -> None:
+def stop(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Bring the chargers to rest (CCL 0 for 5 s), then send nothing until `can start`."""
-    _asked(config, ControlCan(command=CanCommand.STOP))
+    _asked(config, ControlCan(command=CanCommand.STOP), as_json=as_json)
 
 
 @can_app.command("start")
-def start(config: ConfigOption = None) -> None:
+def start(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Send again after `can stop`."""
-    _asked(config, ControlCan(command=CanCommand.START))
+    _asked(config, ControlCan(command=CanCommand.START), as_json=as_json)
 
 
 @can_app.command("service")
@@ -34,26 +34,32 @@ def service(
         str, typer.Option("--for", help="How long, such as 90s or 5m; 10m at most.")
     ] = "10m",
     config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Let frames go on, without charge, while the BMS is away; ends when it is back."""
     seconds = duration_s(duration, LONGEST_SERVICE_S)
-    _asked(config, ControlCan(command=CanCommand.SERVICE, duration_s=seconds))
+    _asked(config, ControlCan(command=CanCommand.SERVICE, duration_s=seconds), as_json=as_json)
 
 
 @can_app.command("service-end")
-def service_end(config: ConfigOption = None) -> None:
+def service_end(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """End a service before its time."""
-    _asked(config, ControlCan(command=CanCommand.SERVICE_END))
+    _asked(config, ControlCan(command=CanCommand.SERVICE_END), as_json=as_json)
 
 
-def _asked(config: str | None, body: ControlCan) -> None:
+def _asked(config: str | None, body: ControlCan, *, as_json: bool) -> None:
     _, parsed = load_or_exit(config)
     try:
         reply = ask(parsed.config, "can_out", body)
     except NotAnswered as error:
         say(str(error))
         raise typer.Exit(1) from error
-    if isinstance(reply, CanNow):
+    if not isinstance(reply, CanNow):
+        return
+    if as_json:
+        print_json({"stopped": reply.stopped, "service_left_s": reply.service_left_s})
+    else:
         print(can_words(reply))
 
 

@@ -26,7 +26,14 @@ from tinybms_ctl.logs_command import logs, restart
 from tinybms_ctl.look import look
 from tinybms_ctl.mode_commands import mode_app
 from tinybms_ctl.mqtt_commands import mqtt_app
-from tinybms_ctl.options import EXIT_BAD_CONFIGURATION, ConfigOption, load_or_exit, say
+from tinybms_ctl.options import (
+    EXIT_BAD_CONFIGURATION,
+    ConfigOption,
+    JsonOption,
+    load_or_exit,
+    print_json,
+    say,
+)
 from tinybms_ctl.render import plain_lines, screen
 from tinybms_ctl.soc_commands import soc_app
 from tinybms_ctl.system import supervisord
@@ -97,7 +104,7 @@ def down(config: ConfigOption = None) -> None:
 def status(
     config: ConfigOption = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole status as JSON.")] = False,
+    as_json: JsonOption = False,
     check_battery: Annotated[
         bool, typer.Option("--check-battery", help="Let alarms of the battery count.")
     ] = False,
@@ -106,8 +113,7 @@ def status(
     _, parsed = load_or_exit(config, EXIT_DOWN)
     document = look(parsed)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
-        sys.stdout.write("\n")
+        print_json(document, indent=2)
     elif sys.stdout.isatty():
         Console().print(screen(document))
     else:
@@ -135,9 +141,14 @@ for _name, _command in _COMMANDS.items():
 def config_check(
     file: Annotated[str | None, typer.Argument(help="File (default: $TINYBMS_CONFIG).")] = None,
     config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Check the configuration; every problem is printed. Exit code 78 when there is one."""
     path, parsed = load_or_exit(file or config, EXIT_BAD_CONFIGURATION)
+    if as_json:
+        print_json({"file": str(path), "warnings": parsed.warnings})
+        return
     for warning in parsed.warnings:
         print(f"warning: {warning}")
     print(f"{path}: ok")

@@ -12,7 +12,7 @@ import typer
 from tinybms_config.model import Config
 from tinybms_ctl.mqtt_check import mqtt_check
 from tinybms_ctl.mqtt_talk import BrokerTalk, TalkError
-from tinybms_ctl.options import ConfigOption, load_or_exit, say
+from tinybms_ctl.options import ConfigOption, JsonOption, load_or_exit, print_json, say
 from tinybms_mqtt_out.announcer import Memory
 from tinybms_mqtt_out.announcing import load_memory, memory_file
 from tinybms_mqtt_out.discovery import Battery, Discovery
@@ -102,11 +102,15 @@ def forget(config: ConfigOption = None) -> None:
 
 
 @mqtt_app.command("test")
-def check(config: ConfigOption = None) -> None:
+def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Try the way to the broker step by step. Exit code 1 when a step fails."""
     settings = _settings(config)
     if not settings.mqtt.enabled:
         say("mqtt.enabled = false: the gateway itself does not connect")
+    if as_json:
+        findings = list(mqtt_check(settings))
+        print_json(findings, indent=2)
+        raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
     failed = False
     for finding in mqtt_check(settings):
         print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.step:<8} {finding.text}", flush=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ def test_the_commands_beside_a_whole_gateway(run_dir: Path) -> None:
     with Stack(run_dir, tables={"mqtt": mqtt}) as stack:
         stack.wait_until_well()
         _frames(stack)
+        _as_json(stack)
         _watch(stack)
         _restart(stack)
         _events(stack)
@@ -45,6 +47,21 @@ def _frames(stack: Stack) -> None:
     document = json.loads(stack.ctl("frames", "--json").stdout)
     assert document["link"]["state"] == "online"
     assert {frame["verdict"] for frame in document["frames"]} >= {"asked", "ok"}
+
+
+def _as_json(stack: Stack) -> None:
+    def said(*words: str) -> Any:  # noqa: ANN401 - whatever the JSON holds
+        answer = stack.ctl(*words, "--json")
+        assert answer.returncode == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+    assert said("can", "start") == {"stopped": False, "service_left_s": 0.0}
+    assert said("soc", "resume")["allowed"] is False
+    steps = said("mqtt", "test")
+    assert [step["step"] for step in steps][:3] == ["resolve", "connect", "login"]
+    assert all(step["ok"] for step in steps)
+    assert said("config", "check")["file"] == str(stack.gateway.config_file)
+    assert {row["level"] for row in said("doctor")["findings"]} == {"ok", "warning"}
 
 
 def _watch(stack: Stack) -> None:
