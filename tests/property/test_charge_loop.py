@@ -77,7 +77,7 @@ class Switched:
         return self._value if self._day.full != self._on else 0.0
 
 
-@invariant(share=0.25)
+@invariant(share=0.15)
 @given(
     seed=SEEDS,
     odd_pct=st.floats(min_value=-3, max_value=3),
@@ -104,6 +104,7 @@ def test_invariant_17_every_pack_reaches_float_and_begins_anew_when_it_was_empti
     modes: list[str] = []
     near_s: list[float] = []
     full_s: list[float] = []
+    bulk_s: list[float] = []
 
     def look(view: View, _command: Command, gateway: GatewayController) -> None:
         if not modes or modes[-1] != gateway.state:
@@ -115,9 +116,11 @@ def test_invariant_17_every_pack_reaches_float_and_begins_anew_when_it_was_empti
             day.full = True
         assert full_s or not near_s or view.time_s <= near_s[0] + 6 * 3600.0
         if full_s and gateway.state == "bulk":
+            bulk_s.append(view.time_s)
+        if bulk_s and view.time_s >= bulk_s[0] + 120.0:
             raise Done
         # A tenth is drained in 12 minutes.
-        assert not full_s or view.time_s <= full_s[0] + 1200.0
+        assert bulk_s or not full_s or view.time_s <= full_s[0] + 1200.0
 
     with pytest.raises(Done):
         run(scenario, watched(look), seed)

@@ -188,3 +188,17 @@ def test_invariant_14_as_many_equal_cells_have_as_many_times_the_cvl(
     assert abs(many.charge_voltage_v - factor * one.charge_voltage_v) <= 0.1 * factor + 1e-6
     assert many.charge_current_a == one.charge_current_a
     assert many.discharge_current_a == one.discharge_current_a
+
+
+@invariant()
+@given(bms=good_bms(), measurement=calm_measurements(), lost=st.sampled_from((1, 2)))
+def test_invariant_8_a_probe_that_stays_away_never_gives_a_higher_charge(
+    bms: BmsLimits, measurement: Measurement, lost: int
+) -> None:
+    state = reached([(measurement, 0.1)], bms)
+    left = tuple(probe for probe in measurement.temperatures_c if probe[0] != lost)
+    away = replace(measurement, temperatures_c=left)
+    for _ in range(14):
+        state = step(state, away, bms, PARAMETERS, 5.0).state
+    # A minute away, the probe stops the charge of an LFP pack.
+    assert step(state, away, bms, PARAMETERS, 5.0).limits.charge_current_a == 0
