@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench_buffer import measure_buffer
 from bench_gateway import MeasuredGateway
 from bench_measures import (
     LIMIT_TOPIC,
@@ -44,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     console = Console(width=150)
     rows = [*_pipeline(options.falls, options.rounds, console), *_plain(options.falls, console)]
-    rows += _ratios(rows)
+    rows += [*_ratios(rows), *measure_buffer(console.print)]
     console.print(_table(rows))
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(_report(rows), indent=1), encoding="utf-8")
