@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import secrets
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Final
 
@@ -17,7 +18,7 @@ from tinybms_ctl.system import process_facts, supervisord
 from tinybms_health.document import StatusDocument
 from tinybms_health.listener import Listener
 from tinybms_health.status import status_document
-from tinybms_health.verdict import checks
+from tinybms_health.verdict import checks, verdict
 from tinybms_health.view import Heard, View
 from tinybms_runtime.bus import Bus
 from tinybms_runtime.clock import SystemClock
@@ -32,26 +33,43 @@ LISTEN_S: Final = 2.0
 def look(parsed: Parsed) -> StatusDocument:
     """The status now; takes at most some seconds, whatever is down."""
     paths = Paths.of(parsed.config)
-    document = ask_health(parsed.config.health.listen, paths)
+    silent = False
+    try:
+        document = _asked(parsed.config.health.listen, paths)
+    except TimeoutError:
+        document, silent = None, True
     if document is not None:
         return document
     document = look_without_health(parsed, paths)
-    hidden = paths.run_dir.exists() and not os.access(paths.run_dir, os.X_OK)
-    return with_processes_unknown(document) if hidden else document
+    if paths.run_dir.exists() and not os.access(paths.run_dir, os.X_OK):
+        # Who may not see the locks can't say that a process does not run.
+        return with_states(document, dict.fromkeys(document.processes, "unknown"))
+    if silent and document.processes["health"].state == "running":
+        return with_states(document, {"health": "hung"})
+    return document
 
 
-def with_processes_unknown(document: StatusDocument) -> StatusDocument:
-    """`document` of somebody who may not see the locks: a process may run all the same."""
+def with_states(document: StatusDocument, states: Mapping[str, str]) -> StatusDocument:
+    """`document` with other states of processes, judged anew."""
     processes = {
-        name: msgspec.structs.replace(report, state="unknown")
+        name: msgspec.structs.replace(report, state=states.get(name, report.state))
         for name, report in document.processes.items()
     }
     seen = msgspec.structs.replace(document, processes=processes)
-    return msgspec.structs.replace(seen, checks=checks(seen))
+    seen = msgspec.structs.replace(seen, checks=checks(seen))
+    return msgspec.structs.replace(seen, status=verdict(seen))
 
 
 def ask_health(listen: str, paths: Paths) -> StatusDocument | None:
-    """The document of this gateway's health process, None when it does not answer.
+    """The document of this gateway's health process, None when it does not answer."""
+    try:
+        return _asked(listen, paths)
+    except TimeoutError:
+        return None
+
+
+def _asked(listen: str, paths: Paths) -> StatusDocument | None:
+    """As ask_health; TimeoutError when somebody takes the connection and is silent for 2 s.
 
     Another gateway's health on the same port is no answer: its pid is not the one in our lock. A
     user who may not see our locks is told by device name only.
@@ -64,6 +82,8 @@ def ask_health(listen: str, paths: Paths) -> StatusDocument | None:
             return None
         document = msgspec.json.decode(answer.read(), type=StatusDocument)
         pid = holder_pid(paths.lock("health"))
+    except TimeoutError:
+        raise
     except (OSError, http.client.HTTPException, msgspec.MsgspecError):
         return None
     finally:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from harness_gateway import GatewayFolder
+from harness_gateway import BusProbe, GatewayFolder
 from harness_net import wait_for_port
 from harness_sim import wait_until
 from tinybms_ctl.system import command_line
-from tinybms_runtime.lock import holder_pid
+from tinybms_messages.status import Heartbeat
+from tinybms_messages.topics import HEARTBEAT
+from tinybms_runtime.lock import ProcessLock, holder_pid
 from tinybms_runtime.processes import NAMES
 
 
@@ -137,6 +140,35 @@ def test_a_stopped_process_is_hung(run_dir: Path) -> None:
         process.send_signal(signal.SIGSTOP)
         answer = ctl("status", "--config", str(gateway.config_file))
         assert f"broker: hung pid {process.pid}" in answer.stdout
+
+
+def test_a_health_that_takes_connections_but_is_silent_is_hung(
+    run_dir: Path, free_port: Callable[[], int]
+) -> None:
+    """Its loop beats, as a stand-in's heartbeat shows, but nobody gets an answer."""
+    port = free_port()
+    gateway = GatewayFolder(run_dir, {"health": {"listen": f"127.0.0.1:{port}"}})
+    lock = ProcessLock(gateway.paths.lock("health"))
+    lock.acquire()
+    beat = Heartbeat(state="ok", pid=os.getpid(), uptime_s=60.0, lag_ms=0, cpu_s=0, rss_bytes=1)
+    with (
+        gateway,
+        socket.create_server(("127.0.0.1", port)),
+        BusProbe(gateway.paths, "health") as bus,
+    ):
+        gateway.start("broker")
+        wait_until(lambda: bool(holder_pid(gateway.paths.lock("broker"))), 10, "the broker")
+
+        def beats_and_is_hung() -> bool:
+            bus.publish(HEARTBEAT, beat)
+            bus.wait_for(lambda: False, 0.1)
+            answer = ctl("status", "--config", str(gateway.config_file))
+            line = next(one for one in answer.stdout.splitlines() if one.startswith("health: "))
+            heard = re.search(r"last heartbeat ([0-9.]+) s ago", line)
+            return line.startswith("health: hung") and heard is not None and float(heard[1]) < 10
+
+        wait_until(beats_and_is_hung, 20, "a heartbeat that was heard, and hung")
+    lock.release()
 
 
 def test_down_without_supervisord_says_so(run_dir: Path) -> None:
