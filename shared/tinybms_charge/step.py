@@ -59,12 +59,13 @@ def step(
     dt_s, state = _after_gap(state, parameters, bounds, dt_s)
     main = judged(state, measurement, bounds, parameters, dt_s)
     reading = main.reading
+    certain_a = min(known.value for known in main.caps[1])
     if measurement.alternative is not None:
         other = judged(state, measurement.alternative, bounds, parameters, dt_s)
         for known, more in zip(main.caps, other.caps, strict=True):
             known.extend(_doubtful(more, known))
     last_v = state.charge_voltage_v if reading.cells == state.cell_count else None
-    limits, sent = _limits(main, state, last_v, bounds, parameters, dt_s)
+    limits, sent = _limits(main, state, last_v, certain_a, bounds, parameters, dt_s)
     alarms, memory = alarms_of(
         state.alarms, _facts(reading, main.latches, bounds), main.faults, dt_s
     )
@@ -140,11 +141,16 @@ def _limits(
     main: Judged,
     state: ChargeState,
     last_v: float | None,
+    certain_a: float,
     bounds: Envelope,
     parameters: ChargeParameters,
     dt_s: float,
 ) -> tuple[Limits, _Sent]:
-    """The caps as limits: lowest first, slow upwards, in steps that are rounded down."""
+    """The caps as limits: lowest first, slow upwards, in steps that are rounded down.
+
+    CCL's ramp goes by `certain_a`, what the main reading allows: a doubt that is not confirmed
+    costs its own sample and no minutes.
+    """
     voltage, charge, discharge = (ranked(known) for known in main.caps)
     cells = main.reading.cells
     voltage_v, wait_s = conditioned_voltage(
@@ -157,13 +163,14 @@ def _limits(
     if voltage_v < floor_tenth(voltage[0].value):
         text = "rises by 0.1 V each 20 s"
         voltage = (cap(ReasonCode.SLOW_RISE, voltage_v, text), *voltage)
-    charge_a, hold_s = ramped_current(
-        charge[0].value,
+    ramp_a, hold_s = ramped_current(
+        certain_a,
         state.charge_current_a,
         state.charge_hold_s,
         dt_s,
         bounds.current.charge_max_a,
     )
+    charge_a = min(ramp_a, charge[0].value)
     if charge_a < charge[0].value:
         charge = (cap(ReasonCode.RECOVERY_RAMP, charge_a, "rises slowly"), *charge)
     limits = Limits(
@@ -176,7 +183,7 @@ def _limits(
         charge_reasons=charge,
         discharge_reasons=discharge,
     )
-    sent = _Sent(voltage_wait_s=wait_s, charge_current_a=charge_a, charge_hold_s=hold_s)
+    sent = _Sent(voltage_wait_s=wait_s, charge_current_a=ramp_a, charge_hold_s=hold_s)
     return with_sentences(limits), sent
 
 

@@ -49,8 +49,9 @@ NOTES: Final = """
 * S5b: the 15 s without AC are the start of the simulation, before the first frame arrives; the
   overshoot is the moment when 80 A of load ends and all of the sun goes into the battery.
 * S12: one absurd reading lowers the limits at once, which is the rule of this product (a doubtful
-  reading never keeps a limit higher); the criterion asks for the opposite. CCL is back after its
-  hold of 30 s, CVL in steps of 0.1 V.
+  reading never keeps a limit higher); the criterion asks for the opposite. Here it meets the
+  charge control bare; behind the glitch filter of acquisition each costs its own tenth of a second
+  of CCL, and CVL goes to float and rises again in steps of 0.1 V.
 * S16: the BMS's own SoC is left as it is (writes are off by default), so that it drifts; with
   writes allowed the error stays under 3 %. An hour of balancing a day does not yet shrink the
   spread of a cell that is 1 % ahead.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fake_charge import (
@@ -288,3 +290,17 @@ def test_an_impossible_temperature_of_a_probe_never_seen_closes_both_currents() 
     limits = settled(make_measurement(temperatures_c=((1, 20.0), (2, 151.0)))).limits
     assert limits.charge_current_a == limits.discharge_current_a == 0
     assert limits.charge_reasons[0].text == "a temperature is impossible"
+
+
+def test_a_doubt_that_is_not_confirmed_costs_one_sample_and_no_ramp() -> None:
+    calm = settled(make_measurement())
+    doubt = replace(make_measurement(), alternative=make_measurement(cell_voltages_v=one_cell(3.9)))
+    during = step(calm.state, doubt, BMS, PARAMETERS, 0.1)
+    assert during.limits.charge_current_a == 0
+    again = step(during.state, make_measurement(), BMS, PARAMETERS, 0.1)
+    assert again.limits.charge_current_a == calm.limits.charge_current_a
+    # Confirmed it is the main reading: then CCL ramps up.
+    real = make_measurement(cell_voltages_v=one_cell(3.9))
+    stopped = step(during.state, real, BMS, PARAMETERS, 0.1)
+    back = step(stopped.state, make_measurement(), BMS, PARAMETERS, 0.1)
+    assert back.limits.charge_current_a == 0
