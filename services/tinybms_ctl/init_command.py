@@ -25,7 +25,8 @@ BY_ID: Final = "/dev/serial/by-id/*"
 _NET: Final = Path("/sys/class/net")
 OFF: Final = "off"
 AUTO: Final = "auto"
-MODE: Final = 0o640
+MODE: Final = 0o644
+"""Readable by the gateway's user, whoever wrote it: there are no secrets in it."""
 
 
 class InitRefused(Exception):

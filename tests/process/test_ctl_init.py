@@ -43,6 +43,7 @@ def test_the_port_with_a_battery_is_found_among_others(run_dir: Path) -> None:
     document = json.loads(answer.stdout)
     assert document["port"] == str(folder / "b-port")
     assert document["firmware"] > 200
+    assert (run_dir / "gateway.toml").stat().st_mode & 0o777 == 0o644
     text = (run_dir / "gateway.toml").read_text(encoding="utf-8")
     config = parse(text, {}).config
     assert config.acquisition.port == str(folder / "b-port")

@@ -275,6 +275,8 @@ def test_everything_down_is_a_fault_and_the_bms_is_asked_by_doctor_itself(run_di
         assert (doctor.word("acquisition"), doctor.word("bms")) == ("down", "ok")
         assert "answered doctor itself" in doctor.rows["bms"]
         assert ctl(gateway, "status").code == 2
+        left = list(gateway.paths.run_dir.iterdir())
+        assert left == [], "root's doctor would leave what the gateway's user can't open"
 
 
 def test_doctor_asks_nothing_on_a_port_that_has_an_owner(run_dir: Path) -> None:

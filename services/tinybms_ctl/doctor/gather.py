@@ -28,7 +28,7 @@ from tinybms_messages.registers import BmsSettings
 from tinybms_messages.topics import BMS_SETTINGS
 from tinybms_runtime.bus import Bus
 from tinybms_runtime.clock import SystemClock
-from tinybms_runtime.lock import AlreadyRunningError, ProcessLock, holder_pid
+from tinybms_runtime.lock import holder_pid
 from tinybms_runtime.loop import Loop
 from tinybms_runtime.paths import Paths
 
@@ -79,26 +79,16 @@ def _port(config: Config, paths: Paths, line: FramesNow | None, *, may_look: boo
         usable=may_use(path, _gateway_uid(paths)),
         users=users_of(path, [owner] if owner else []) if there and not online else (),
         usb_without_port=() if there else usb_without_port(),
-        probe=_probe(path, paths) if there and may_look and not owner else None,
+        probe=_probe(path) if there and may_look and not owner else None,
     )
 
 
-def _probe(path: str, paths: Paths) -> ProbeFacts | None:
-    """Ask the BMS ourselves, in place of acquisition and with its lock; None when it came back."""
-    if not paths.run_dir.exists():
-        return _probed(path)
-    lock = ProcessLock(paths.lock("acquisition"))
-    try:
-        lock.acquire(patience_s=0.0)
-    except (AlreadyRunningError, OSError):
-        return None
-    try:
-        return _probed(path)
-    finally:
-        lock.release()
+def _probe(path: str) -> ProbeFacts:
+    """Ask the BMS ourselves, in place of acquisition.
 
-
-def _probed(path: str) -> ProbeFacts:
+    The lock of acquisition is not taken: by root, it would become a file that the gateway's user
+    can't open. The port itself lets in one of both.
+    """
     answer = probe(path)
     firmware = answer.version.firmware if answer.version else None
     return ProbeFacts(opened=answer.opened, firmware=firmware, error=answer.error)
