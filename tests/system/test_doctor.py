@@ -294,6 +294,38 @@ def test_doctor_asks_nothing_on_a_port_that_has_an_owner(run_dir: Path) -> None:
         assert bms.status()["requests"] > 0
 
 
+HOLD_PORT = """
+import serial, sys, time
+port = serial.Serial(sys.argv[1], exclusive=True)
+print("held", flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_port_that_another_program_holds_is_named_with_that_program(run_dir: Path) -> None:
+    with SimBms(run_dir / "sim", name="bms") as bms:
+        rival = subprocess.Popen(
+            [sys.executable, "-c", HOLD_PORT, str(bms.link)], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert rival.stdout is not None
+            assert rival.stdout.readline() == "held\n"
+            with gateway_alone(run_dir, acquisition={"port": str(bms.link)}) as gateway:
+                stopped = ctl(gateway, "doctor")
+                for name in ("broker", "acquisition"):
+                    gateway.start(name)
+                lock = gateway.paths.lock("acquisition")
+                wait_until(lambda: holder_pid(lock) is not None, 10, "acquisition")
+                started = ctl(gateway, "doctor")
+        finally:
+            rival.kill()
+            rival.communicate()
+        for doctor in (stopped, started):
+            assert (doctor.code, doctor.word("serial_owner")) == (1, "fault")
+            assert f"(pid {rival.pid})" in doctor.rows["serial_owner"]
+            assert "bms" not in doctor.rows
+
+
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
