@@ -16,9 +16,10 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from fake_slcan import FakeSlcan
 from harness_gateway import BusProbe, GatewayFolder
 from harness_mosquitto import Mosquitto
-from harness_net import LOOPBACK
+from harness_net import LOOPBACK, free_port
 from harness_proxy import Way
 from harness_sim import SimBms, wait_until
 from tinybms_acquisition.critical import ALARM_SUFFIXES, DEAD_BANDS
@@ -29,7 +30,7 @@ from tinybms_messages.status import BufferStatus, MqttStatus
 from tinybms_messages.topics import BUFFER_STATUS, CRITICAL, MQTT_STATUS
 
 ROOT = "victron/tinybms"
-PROCESSES = ("broker", "acquisition", "mqtt_out", "buffer")
+PROCESSES = ("broker", "acquisition", "can_out", "mqtt_out", "buffer", "health")
 LOAD_PERIOD_S = 0.12
 SETTLE_S = 90.0
 CRITICAL_SUFFIXES = {EVENT_SUFFIX, *DEAD_BANDS, *ALARM_SUFFIXES.values()}
@@ -100,6 +101,7 @@ class Delivery:
     """Everything that runs, and the load on it."""
 
     sim: SimBms
+    can: FakeSlcan
     gateway: GatewayFolder
     probe: BusProbe
     mosquitto: Mosquitto
@@ -183,6 +185,8 @@ class Delivery:
         self.gateway.start("mqtt_out")
         # Longer than buffer takes for a look at the ring; CCL, ramping up, still makes records.
         self.wait_until_nothing_is_owed(quiet_s=7, waiting=10)
+        since_s = time.monotonic()
+        wait_until(lambda: self.can.frames[-1].at_s > since_s, 15, "a CAN frame after all kills")
         assert self.gateway.stop("acquisition") == 0
         self.wait_until_nothing_is_owed(quiet_s=4)
         self.witness.wait_until_all_is_heard()
@@ -231,12 +235,15 @@ def delivery(folder: Path, mosquitto: Mosquitto, seed: int) -> Iterator[Delivery
     """Everything running and connected, the battery known."""
     with contextlib.ExitStack() as exits:
         sim = exits.enter_context(SimBms(folder / "sim", registers={46: 0x8700, 47: 0x0393}))
+        can = exits.enter_context(FakeSlcan(folder / "can"))
         way = exits.enter_context(Way(mosquitto.port))
         gateway = exits.enter_context(
             GatewayFolder(
                 folder,
                 {
                     "acquisition": {"port": str(sim.link)},
+                    "can": {"interface": "slcan", "channel": str(folder / "can")},
+                    "health": {"listen": f"{LOOPBACK}:{free_port()}"},
                     "mqtt": {"host": LOOPBACK, "port": way.port, "root_topic": ROOT},
                     "buffer": {"replay_rate": 300},
                 },
@@ -250,10 +257,10 @@ def delivery(folder: Path, mosquitto: Mosquitto, seed: int) -> Iterator[Delivery
         way.open()
         for name in PROCESSES:
             gateway.start(name)
-        stack = Delivery(sim, gateway, probe, mosquitto, way, witness, random.Random(seed))
-        assert probe.wait_for(lambda: bool(witness.heard) and bool(probe.bodies(CRITICAL)), 20), (
-            "no value reaches the witness"
-        )
+        stack = Delivery(sim, can, gateway, probe, mosquitto, way, witness, random.Random(seed))
+        assert probe.wait_for(
+            lambda: bool(witness.heard and probe.bodies(CRITICAL) and can.frames), 20
+        ), "no value reaches the witness, or no frame the CAN adapter"
         yield stack
 
 
