@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tinybms_config.model import Can
 from tinybms_ctl.doctor.facts import CanFacts, Facts
 from tinybms_ctl.doctor.finding import Finding, good, trouble
+from tinybms_ctl.doctor.table import TROUBLES
 from tinybms_health.document import CanReport
 
 SHORTEST_QUEUE: Final = 20
 """About 15 frames go out in one turn."""
 BUS_OFF: Final = "BUS-OFF"
+SLCAN_RESTARTS: Final = "nothing to do: an slcan adapter has none, can_out opens it again"
 _NO_DATA: Final = frozenset({"waiting", "stale", "silent"})
 _ASKED: Final = frozenset({"stopped", "service"})
 
@@ -24,10 +27,10 @@ def can_findings(facts: Facts) -> Iterator[Finding]:
         return
     where = f"{config.interface} {config.channel}"
     system = facts.can
-    interface = _interface(where, config.channel, system, report)
+    interface = _interface(where, config, system, report)
     yield interface
     if system is not None and system.exists:
-        yield from _set_up(facts, system)
+        yield from _set_up(config, system)
     if interface.trouble:
         return
     controller = _controller(where, system, report)
@@ -40,34 +43,40 @@ def can_findings(facts: Facts) -> Iterator[Finding]:
         yield _gx(report)
 
 
-def _interface(where: str, channel: str, system: CanFacts | None, report: CanReport) -> Finding:
+def _interface(where: str, can: Can, system: CanFacts | None, report: CanReport) -> Finding:
     if system is not None and not system.exists:
         return trouble("can_missing", f"{where}: not there")
     if system is not None and system.up is False:
-        fix = f"ip link set {channel} up type can bitrate 500000 restart-ms 100"
-        return trouble("can_down", f"{where}: down", fix=fix)
+        return _set_up_wrong("can_down", f"{where}: down", can)
     if report.state == "no_adapter":
         return trouble("can_unusable", f"{where}: {report.detail or 'cannot be opened'}")
     return good("can_interface", where)
 
 
-def _set_up(facts: Facts, system: CanFacts) -> Iterator[Finding]:
+def _set_up(can: Can, system: CanFacts) -> Iterator[Finding]:
     """How the interface is set up; an slcan adapter shows none of it but lacks the restart."""
-    wanted = facts.config.can.bitrate
     if system.bitrate is not None:
         text = f"{system.bitrate} bit/s"
-        if system.bitrate == wanted:
+        if system.bitrate == can.bitrate:
             yield good("can_bitrate", text)
         else:
-            yield trouble("can_bitrate", f"{text} instead of {wanted}")
+            yield _set_up_wrong("can_bitrate", f"{text} instead of {can.bitrate}", can)
     if system.tx_queue is not None:
         text = f"room for {system.tx_queue} frames"
         short = system.tx_queue < SHORTEST_QUEUE
-        yield trouble("can_queue_short", text) if short else good("can_queue", text)
-    if system.restart_ms:
+        yield _set_up_wrong("can_queue_short", text, can) if short else good("can_queue", text)
+    if can.interface == "slcan":
+        yield trouble("can_no_restart", "no restart-ms", fix=SLCAN_RESTARTS)
+    elif system.restart_ms:
         yield good("can_restart", f"restart-ms {system.restart_ms}")
-    elif system.restart_ms == 0 or facts.config.can.interface == "slcan":
-        yield trouble("can_no_restart", "no restart-ms")
+    elif system.restart_ms == 0:
+        yield _set_up_wrong("can_no_restart", "no restart-ms", can)
+
+
+def _set_up_wrong(name: str, text: str, can: Can) -> Finding:
+    """A trouble whose fix is a command for this very channel and bitrate."""
+    fix = TROUBLES[name].fix.replace("CHANNEL", can.channel).replace("500000", str(can.bitrate))
+    return trouble(name, text, fix=fix)
 
 
 def _controller(where: str, system: CanFacts | None, report: CanReport) -> Finding | None:

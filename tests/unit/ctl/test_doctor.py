@@ -286,6 +286,15 @@ def test_the_name_of_the_process_stands_in_the_fix() -> None:
     assert "restart mqtt_out" in fix
 
 
+def test_a_command_in_a_fix_names_this_channel_and_bitrate() -> None:
+    config = msgspec.structs.replace(CONFIG, can=Can(channel="can7", bitrate=250_000))
+    judgement = judge(fake_facts(config=config, can=can(up=False, bitrate=500_000)))
+    fixes = {one.trouble: one.fix for one in judgement.findings}
+    assert fixes["can_down"].startswith("ip link set can7 up type can bitrate 250000 ")
+    assert "ip link set can7 down" in fixes["can_bitrate"]
+    assert not any("CHANNEL" in fix for fix in fixes.values())
+
+
 def test_json_holds_the_same_findings() -> None:
     judgement = judge(fake_facts(time_ok=False))
     document = msgspec.json.decode(as_document(judgement))
