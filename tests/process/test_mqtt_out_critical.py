@@ -17,13 +17,16 @@ from fake_store import open_store
 from harness_gateway import BusProbe
 from harness_mosquitto import Mosquitto
 from harness_mqtt import Listener, MqttStack
+from harness_proxy import Way
 from tinybms_messages.critical import Critical, CriticalClass
 from tinybms_messages.status import BufferStatus
 from tinybms_messages.topics import BUFFER_STATUS, CRITICAL, MQTT_DELIVERED
 from tinybms_mqtt_out.window import IN_FLIGHT_LIMIT
 
 STORED = 10_000
+CELL = "cell_voltage_16"
 LIVE_WITHIN_S = 2.0
+RECONNECTIONS = 3
 WALL_NS = 1_795_600_000_123_000_000
 
 
@@ -219,10 +222,7 @@ def test_live_values_do_not_wait_for_ten_thousand_stored_records(
         Listener(mosquitto, run_dir / "heard") as listener,
         MqttStack(run_dir, mosquitto.port) as stack,
     ):
-        path = stack.gateway.paths.state_file("buffer.sqlite")
-        store = open_store(path, FakeClock())
-        store.append([make_record(number) for number in range(1, STORED + 1)])
-        store.close()
+        fill_store(stack)
         rig = Rig(stack, listener)
         stack.gateway.start("buffer")
         rig.wait(lambda: rig.stored_is(STORED))
@@ -230,9 +230,7 @@ def test_live_values_do_not_wait_for_ten_thousand_stored_records(
         stack.feed_until(stack.online)
         started = time.monotonic()
         rig.say()
-        stack.feed_until(
-            lambda: bool(listener.of("soc_percent") and listener.of("cell_voltage_16"))
-        )
+        stack.feed_until(lambda: bool(listener.of("soc_percent") and listener.of(CELL)))
         assert time.monotonic() - started < LIVE_WITHIN_S
         rig.wait(lambda: len(listener.of("replay/soc_percent")) > 100)
         for _ in range(5):
@@ -243,3 +241,52 @@ def test_live_values_do_not_wait_for_ten_thousand_stored_records(
         status = rig.buffer()
         assert status is not None
         assert status.rows > STORED // 2
+
+
+def test_live_values_come_within_two_seconds_of_each_reconnection_amid_a_replay(
+    run_dir: Path, mosquitto: Mosquitto
+) -> None:
+    with (
+        Listener(mosquitto, run_dir / "heard") as listener,
+        Way(mosquitto.port) as way,
+        MqttStack(run_dir, way.port) as stack,
+    ):
+        fill_store(stack)
+        rig = Rig(stack, listener)
+        stack.gateway.start("buffer")
+        way.open()
+        stack.start()
+        for turn in range(RECONNECTIONS):
+            wait_for_more_replays(rig)
+            way.shut()
+            stack.feed_until(lambda: not stack.online())
+            way.open()
+            feed_until_heard(rig, 3.31 + 0.01 * turn)
+            arrived_ns = time.time_ns()
+            stack.feed_until(stack.online)
+            status = stack.status()
+            assert status is not None
+            assert arrived_ns - (status.connected_since_wall_ns or 0) < LIVE_WITHIN_S * 1e9
+        last = rig.buffer()
+        assert last is not None
+        assert last.rows > STORED // 2
+
+
+def fill_store(stack: MqttStack) -> None:
+    """Let the buffer find STORED records when it starts."""
+    store = open_store(stack.gateway.paths.state_file("buffer.sqlite"), FakeClock())
+    store.append([make_record(number) for number in range(1, STORED + 1)])
+    store.close()
+
+
+def wait_for_more_replays(rig: Rig) -> None:
+    replayed = len(rig.bodies("replay/soc_percent"))
+    rig.wait(lambda: len(rig.bodies("replay/soc_percent")) > replayed + 50)
+
+
+def feed_until_heard(rig: Rig, cell_v: float) -> None:
+    """Publish cycles with all cells at a new voltage until the subscriber has it."""
+    rig.stack.feed_until(
+        lambda: cell_v in [body["value"] for body in rig.bodies(CELL)],
+        cell_voltages_v=(cell_v,) * 16,
+    )
