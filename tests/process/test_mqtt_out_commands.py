@@ -99,7 +99,7 @@ def test_commands_lower_limits_are_answered_and_told(run_dir: Path, mosquitto: M
         rig.wait(lambda: rig.discharge_a() == 0.0)
         rig.wait(
             lambda: (
-                '"the owner (discharge off'
+                '"Discharge stopped by the owner (discharge off'
                 in "".join(rig.listener.payloads("limit_reason_discharge"))
             )
         )
