@@ -29,6 +29,7 @@ def stack(run_dir: Path) -> Iterator[Stack]:
 def test_sigkill_of_each_process_disturbs_no_other(stack: Stack) -> None:
     for name in NAMES:
         others = {other: pid for other, pid in stack.pids().items() if other != name}
+        before = counters(stack)
         since_s = now_s()
         killed = stack.kill(name)
         wait_for_successor(stack, name, killed)
@@ -37,11 +38,23 @@ def test_sigkill_of_each_process_disturbs_no_other(stack: Stack) -> None:
         assert others.items() <= stack.pids().items(), f"after the end of {name}"
         assert stack.longest_gap_s(LIMITS, since_s) <= LONGEST_GAP_S, f"after the end of {name}"
         assert stack.ctl("status").returncode == 0
+        after = counters(stack)
+        assert all(after[key] >= before[key] for key in before), f"after the end of {name}"
     status = stack.status()
     assert status is not None
     assert {name: report["restarts"] for name, report in status["processes"].items()} == (
         dict.fromkeys(NAMES, 1)
     )
+
+
+def counters(stack: Stack) -> dict[str, float]:
+    """Return the totals of energy and charge as status shows them; each must be known."""
+    status = stack.status()
+    assert status is not None
+    shown = status["counters"]
+    totals = [key for key in shown if key.endswith(("_kwh", "_ah"))]
+    assert len(totals) == 4
+    return {key: float(shown[key]) for key in totals}
 
 
 def let_pass(seconds: float, since_s: float) -> None:
