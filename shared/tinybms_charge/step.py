@@ -61,9 +61,7 @@ def step(
     reading = main.reading
     certain_a = min(known.value for known in main.caps[1])
     if measurement.alternative is not None:
-        other = judged(state, measurement.alternative, bounds, parameters, dt_s)
-        for known, more in zip(main.caps, other.caps, strict=True):
-            known.extend(_doubtful(more, known))
+        _add_doubts(main, judged(state, measurement.alternative, bounds, parameters, dt_s))
     last_v = state.charge_voltage_v if reading.cells == state.cell_count else None
     limits, sent = _limits(main, state, last_v, certain_a, bounds, parameters, dt_s)
     alarms, memory = alarms_of(
@@ -126,6 +124,12 @@ def _after_gap(
         filters=fresh.filters,
         cycle=slept(state.cycle, dt_s),
     )
+
+
+def _add_doubts(main: Judged, other: Judged) -> None:
+    """The caps of the alternative reading beside those of the main one."""
+    for known, more in zip(main.caps, other.caps, strict=True):
+        known.extend(_doubtful(more, known))
 
 
 def _doubtful(caps: list[Reason], known: list[Reason]) -> list[Reason]:
