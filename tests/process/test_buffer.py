@@ -186,9 +186,12 @@ def test_it_lives_without_a_broker_and_runs_with_less_priority(run_dir: Path) ->
     with GatewayFolder(run_dir, {}) as gateway, BusProbe(gateway.paths) as probe:
         probe.listen(BUFFER_STATUS)
         process = gateway.start("buffer")
+
+        def nice() -> int:
+            return int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[16])
+
+        assert probe.wait_for(lambda: nice() == 10)
         assert not probe.wait_for(lambda: process.poll() is not None, 1.0)
-        nice = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[16])
-        assert nice == 10
         gateway.start("broker")
         assert probe.wait_for(lambda: bool(probe.bodies(BUFFER_STATUS)))
         process.send_signal(signal.SIGTERM)

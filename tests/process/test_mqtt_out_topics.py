@@ -41,9 +41,8 @@ def test_a_cycle_comes_out_with_right_qos_retain_and_payload(
     stack: MqttStack, listener: Listener
 ) -> None:
     stack.start()
-    stack.feed_until(
-        lambda: bool(listener.of("cell_voltage_16") and listener.of("charge_current_limit"))
-    )
+    ends = ("cell_voltage_16", "charge_current_limit", "alarm_low_voltage", "alarm_bms_cable")
+    stack.feed_until(lambda: all(listener.of(suffix) for suffix in ends))
     seen = {message.topic: message for message in listener.all()}
     voltage = seen["battery_voltage"]
     assert (voltage.qos, voltage.retained) == (0, False)

@@ -8,10 +8,11 @@ from tinybms_sim.loop.gateway import gateway, writing_gateway
 from tinybms_sim.loop.run import run
 from tinybms_sim.loop.scenarios import scenario_for
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
 SCENARIO = scenario_for("S16", 1)
 
 
-@pytest.mark.long
 def test_a_month_with_writes_allowed_keeps_soc_within_three_percent() -> None:
     metrics = run(SCENARIO, writing_gateway, 1).metrics
     error_pct, days = metrics["synced_soc_error_pct"], metrics["days_without_full"]
@@ -21,7 +22,6 @@ def test_a_month_with_writes_allowed_keeps_soc_within_three_percent() -> None:
     assert days <= 14.0
 
 
-@pytest.mark.long
 def test_a_month_without_writes_lets_it_drift() -> None:
     error_pct = run(SCENARIO, gateway, 1).metrics["synced_soc_error_pct"]
     assert error_pct is not None
