@@ -314,6 +314,18 @@ def test_a_disk_that_takes_no_more_leaves_what_is_stored(path: Path) -> None:
     store.close()
 
 
+def test_a_probe_of_a_disk_that_takes_no_more_says_so(path: Path) -> None:
+    """A probe that changes nothing would write nothing, and call every full disk well."""
+    store = open_store(path, FakeClock())
+    store.append([make_alarm(1)])
+    size = path.with_name(path.name + "-wal").stat().st_size
+    with no_file_longer_than(size), pytest.raises(StorageOff):
+        store.probe()
+    store.probe()
+    assert store.rows == 1
+    store.close()
+
+
 def test_an_acknowledged_row_that_can_not_be_removed_is_not_sent_again(path: Path) -> None:
     store = open_store(path, FakeClock())
     store.append([make_alarm(1), make_alarm(2)])
