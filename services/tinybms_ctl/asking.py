@@ -14,7 +14,8 @@ from tinybms_runtime.loop import Loop
 from tinybms_runtime.paths import Paths
 from tinybms_runtime.requests import RequestClient
 
-ASK_TIMEOUT_S: Final = 3.0
+ASK_TIMEOUT_S: Final = 6.0
+"""A busy machine may need some seconds; a process that is not there answers never."""
 
 
 class NotAnswered(Exception):

@@ -94,7 +94,8 @@ def test_modes_lower_the_limits_are_shown_and_end(rig: Rig) -> None:
     assert rig.probe.wait_for(
         lambda: (rig.codes().count("mode_set"), rig.codes().count("mode_over")) == (3, 2)
     )
-    assert rig.ctl("mode", "clear").stdout.startswith("no mode is set")
+    none = rig.ctl("mode", "clear")
+    assert none.stdout.startswith("no mode is set"), none.stderr
 
 
 def charge_a(rig: Rig) -> float | None:
