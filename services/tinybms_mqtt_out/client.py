@@ -34,7 +34,14 @@ from tinybms_mqtt_out.events import (
 )
 from tinybms_mqtt_out.publication import Kind, Publication
 from tinybms_mqtt_out.session import Failure
-from tinybms_mqtt_out.transport import ConnectError, Will, certificate_hint, connect, tcp_socket
+from tinybms_mqtt_out.transport import (
+    ConnectError,
+    Will,
+    certificate_hint,
+    connect,
+    new_properties,
+    tcp_socket,
+)
 from tinybms_runtime.loop import Loop
 
 TELEMETRY_EXPIRY_S: Final = 60
@@ -48,9 +55,6 @@ _CONNECT_MAY_HELP: Final = frozenset(
 )
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: throw away what the kernel still holds instead of delivering it late."""
-
-_new_properties: Final[Callable[[int], Properties]] = Properties
-"""paho leaves the constructor without types."""
 
 _PAHO_ERRORS: Final = (OSError, ValueError, RuntimeError, struct.error, MQTTException)
 
@@ -308,7 +312,7 @@ class Client:
     def _properties(self, publication: Publication) -> Properties | None:
         if self._config.protocol != "5" or publication.kind is not Kind.TELEMETRY:
             return None
-        properties = _new_properties(PacketTypes.PUBLISH)
+        properties = new_properties(PacketTypes.PUBLISH)
         properties.MessageExpiryInterval = TELEMETRY_EXPIRY_S
         return properties
 

@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,8 @@ from typing import Any, Final
 import paho.mqtt.client as paho
 from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from tinybms_config.model import Mqtt, MqttTls
 from tinybms_mqtt_out.session import Failure
@@ -25,6 +27,9 @@ from tinybms_mqtt_out.window import IN_FLIGHT_LIMIT
 
 CONNECT_TIMEOUT_S: Final = 10.0
 PASSWORD_VARIABLE: Final = "TINYBMS_MQTT_PASSWORD"  # noqa: S105  # the name, not the password
+new_properties: Final[Callable[[int], Properties]] = Properties
+"""paho leaves the constructor without types."""
+
 _PAHO_LIMIT: Final = 2 * IN_FLIGHT_LIMIT
 """Bounds paho's own queues; the window never fills them."""
 
@@ -55,7 +60,12 @@ def connect(config: Mqtt, will: Will, environ: Mapping[str, str] = os.environ) -
             client.username_pw_set(config.username or "", password)
         if config.tls.enabled:
             client.tls_set_context(_tls_context(config.tls))
-        client.connect(config.host, config.port, keepalive=config.keepalive_s)
+        client.connect(
+            config.host,
+            config.port,
+            keepalive=config.keepalive_s,
+            properties=_connect_properties(config),
+        )
         _tune(client)
     except (OSError, ValueError, RuntimeError, MQTTException) as error:
         raise ConnectError(_failure(error, where, config.tls)) from error
@@ -92,6 +102,18 @@ def _new_client(config: Mqtt, will: Will) -> paho.Client:
     client.max_queued_messages_set(_PAHO_LIMIT)
     client.will_set(will.topic, will.payload, qos=1, retain=True)
     return client
+
+
+def _connect_properties(config: Mqtt) -> Properties | None:
+    """MQTT 5: let the broker forget us with the connection, as MQTT 3.1.1 does by a clean session.
+
+    It would otherwise keep subscriptions, and commands for us that are old when we return.
+    """
+    if config.protocol != "5":
+        return None
+    properties = new_properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 0
+    return properties
 
 
 def _tune(client: paho.Client) -> None:
