@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tinybms_config.model import Config, Mqtt
+from tinybms_ctl.certificate_end import certificate_end
 from tinybms_ctl.mqtt_finding import MqttFinding
 from tinybms_ctl.mqtt_talk import BrokerTalk, TalkError
 from tinybms_mqtt_out.publication import Publication
@@ -93,23 +94,46 @@ def _certificates(mqtt: Mqtt, talk: BrokerTalk) -> Iterator[MqttFinding]:
         return
     protocol = connection.version() or "TLS"
     shown = connection.getpeercert() or {}
-    if not mqtt.tls.verify:
+    if mqtt.tls.verify:
+        yield _days_of(f"{protocol}, the broker's certificate", shown)
+        yield from _authorities(mqtt)
+    else:
         text = f"{protocol}; the broker's certificate is NOT checked (mqtt.tls.verify = false)"
         yield MqttFinding(step="TLS", ok=True, text=text, soon=True)
+    if mqtt.tls.cert_file is not None:
+        yield _own_certificate(mqtt.tls.cert_file)
+
+
+def _authorities(mqtt: Mqtt) -> Iterator[MqttFinding]:
+    if mqtt.tls.ca_file is None:
         return
-    yield _days(f"{protocol}, the broker's certificate", shown)
-    if mqtt.tls.ca_file is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=Path(mqtt.tls.ca_file).read_text(encoding="utf-8"))
-        for authority in context.get_ca_certs():
-            yield _days("the authority's certificate", authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=Path(mqtt.tls.ca_file).read_text(encoding="utf-8"))
+    for authority in context.get_ca_certs():
+        yield _days_of("the authority's certificate", authority)
 
 
-def _days(what: str, certificate: Mapping[str, object]) -> MqttFinding:
+def _own_certificate(cert_file: str) -> MqttFinding:
+    what = f"the gateway's own certificate ({cert_file})"
+    try:
+        ends_s = certificate_end(Path(cert_file).read_text(encoding="utf-8")).timestamp()
+    except (OSError, ValueError) as error:
+        return MqttFinding(step="TLS", ok=True, text=f"{what}: last day unknown, it {error}")
+    return _days(what, ends_s)
+
+
+def _days_of(what: str, certificate: Mapping[str, object]) -> MqttFinding:
     ends_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+    return _days(f"{what} ({_common_name(certificate)})", ends_s)
+
+
+def _days(what: str, ends_s: float) -> MqttFinding:
     left = (ends_s - time.time()) / DAY_S
-    name = _common_name(certificate)
-    text = f"{what} ({name}) is good for {left:.0f} days"
+    if left < 0:
+        text = f"{what} expired {-left:.0f} days ago"
+        advice = "renew it, or check the clock of this machine"
+        return MqttFinding(step="TLS", ok=False, text=text, advice=advice)
+    text = f"{what} is good for {left:.0f} days"
     soon = left < SOON_DAYS
     text = f"{text}: renew it soon" if soon else text
     return MqttFinding(step="TLS", ok=True, text=text, soon=soon)

@@ -261,7 +261,7 @@ def test_mqtt_test_goes_all_the_way_and_counts_the_days(run_dir: Path) -> None:
     folder = run_dir / "peer"
     folder.mkdir()
     authority = Authority(folder)
-    mine = authority.issue("gateway")
+    mine = authority.issue("gateway", last_day=33)
     acl = folder / "acl"
     acl.write_text("user gateway\ntopic readwrite #\n", encoding="utf-8")
     acl.chmod(0o644)
@@ -291,6 +291,7 @@ def test_mqtt_test_goes_all_the_way_and_counts_the_days(run_dir: Path) -> None:
         answer = ctl_test(stack.gateway.config_file, None)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert "is good for 9 days: renew it soon" in answer.stdout
+        assert f"own certificate ({mine.certificate}) is good for 33 days\n" in answer.stdout
         assert "login    with a user name" in answer.stdout
         assert answer.stdout.count("written and read back") == 2
         assert stack.online()
