@@ -111,6 +111,7 @@ class MqttStack:
         *,
         can_enabled: bool = False,
         ageing: Mapping[str, object] | None = None,
+        health: Mapping[str, object] | None = None,
     ) -> None:
         self.gateway = GatewayFolder(
             folder,
@@ -118,6 +119,7 @@ class MqttStack:
                 "mqtt": {"host": LOOPBACK, "port": port, **(mqtt or {})},
                 "can": {"enabled": can_enabled},
                 "ageing": ageing or {},
+                "health": health or {},
             },
         )
         self.clock = SystemClock(trust_clock=True)
