@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench_buffer import measure_buffer
+from bench_drain import measure_drain
 from bench_gateway import MeasuredGateway
 from bench_measures import (
     LIMIT_TOPIC,
@@ -35,6 +36,7 @@ from bench_rig import MeasuredMqtt
 from tinybms_runtime.processes import NAMES
 
 REPORT = Path("build/bench.json")
+DRAIN_REPORT = Path("build/bench-drain.json")
 
 
 def main() -> int:
@@ -42,14 +44,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--falls", type=int, default=300, help="how often a limit falls")
     parser.add_argument("--rounds", type=int, default=3, help="how often each process is killed")
+    parser.add_argument(
+        "--drain",
+        type=int,
+        nargs="?",
+        const=100_000,
+        metavar="RECORDS",
+        help="measure the replay of stored records and nothing else (100000 when not given)",
+    )
     options = parser.parse_args()
     console = Console(width=150)
-    rows = [*_pipeline(options.falls, options.rounds, console), *_plain(options.falls, console)]
-    rows += [*_ratios(rows), *measure_buffer(console.print)]
+    report, rows = REPORT, list[Row]()
+    if options.drain is None:
+        rows += _pipeline(options.falls, options.rounds, console)
+        rows += _plain(options.falls, console)
+        rows += [*_ratios(rows), *measure_buffer(console.print)]
+    else:
+        report, rows = DRAIN_REPORT, measure_drain(options.drain, console.print)
     console.print(_table(rows))
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(_report(rows), indent=1), encoding="utf-8")
-    console.print(f"written to {REPORT}")
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(json.dumps(_report(rows), indent=1), encoding="utf-8")
+    console.print(f"written to {report}")
     return 1 if any(row.holds is False for row in rows) else 0
 
 
