@@ -7,6 +7,7 @@ import struct
 from dataclasses import asdict, replace
 
 import msgspec
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -29,6 +30,9 @@ from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.state import from_bytes, to_bytes
 from tinybms_charge.step import step
 from tinybms_messages.live import AlarmName, Limits
+
+pytestmark = pytest.mark.timeout(1800)
+"""The long run takes seven times the examples."""
 
 
 @invariant()

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,9 @@ from tinybms_charge.measurement import Measurement
 from tinybms_charge.parameters import ChargeParameters
 from tinybms_charge.state import ChargeMode, ChargeState, Cycle, from_bytes, to_bytes
 from tinybms_charge.step import step
+
+pytestmark = pytest.mark.timeout(1800)
+"""The long run takes seven times the examples."""
 
 FULL = {ChargeMode.FLOAT, ChargeMode.FLOAT_DESCENT}
 

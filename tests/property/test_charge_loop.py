@@ -23,6 +23,9 @@ from tinybms_sim.loop.scenarios import scenario_for
 from tinybms_sim.loop.victron import VictronSpec
 from tinybms_sim.loop.view import Command, Site, View
 
+pytestmark = pytest.mark.timeout(1800)
+"""The long run takes seven times the examples."""
+
 SEEDS = st.integers(min_value=1, max_value=100_000)
 ABSORB_V = 3.45
 FULL = {"float", "float_descent"}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -22,6 +23,9 @@ from fake_charge_any import (
 from tinybms_charge.bms import BmsLimits
 from tinybms_charge.measurement import Measurement
 from tinybms_charge.step import step
+
+pytestmark = pytest.mark.timeout(1800)
+"""The long run takes seven times the examples."""
 
 
 @invariant()
