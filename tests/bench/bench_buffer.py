@@ -150,7 +150,7 @@ def _measure_week(folder: Path) -> list[Row]:
             what="buffer: week of outage, ten polls a second",
             unit="MB on disk, records",
             values={
-                "on disk": most_bytes / MIB,
+                "on disk": most_bytes / 1e6,
                 "made": said,
                 "kept": status.rows,
                 "thinned": status.thinned,
