@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from tinybms_config.model import Config, Mqtt
-from tinybms_ctl.certificate_end import certificate_end
 from tinybms_ctl.mqtt_finding import MqttFinding
 from tinybms_ctl.mqtt_talk import BrokerTalk, TalkError
+from tinybms_mqtt_out.certificate_end import certificate_end
 from tinybms_mqtt_out.publication import Publication
 from tinybms_mqtt_out.root import root_topic
 from tinybms_mqtt_out.transport import ConnectError, certificate_hint
@@ -77,7 +77,9 @@ def _not_connected(mqtt: Mqtt, error: ConnectError) -> MqttFinding:
     if not mqtt.tls.enabled:
         advice = "check that this is the port of an MQTT broker without TLS"
         return MqttFinding(step="connect", ok=False, text=text, advice=advice)
-    if "Hostname mismatch" in text or "IP address mismatch" in text:
+    if "mqtt.tls.cert_file" in text and "expired" in text:
+        advice = "renew the gateway's certificate, and check the clock of this machine"
+    elif "Hostname mismatch" in text or "IP address mismatch" in text:
         advice = "set mqtt.tls.server_name to the name in the broker's certificate"
     elif "expired" in text or "not yet valid" in text:
         advice = "renew the broker's certificate, and check the clocks of both machines"

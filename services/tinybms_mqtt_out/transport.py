@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tinybms_config.model import Mqtt, MqttTls
+from tinybms_mqtt_out.certificate_end import certificate_end
 from tinybms_mqtt_out.session import Failure
 from tinybms_mqtt_out.window import IN_FLIGHT_LIMIT
 
@@ -75,11 +77,19 @@ def connect(config: Mqtt, will: Will, environ: Mapping[str, str] = os.environ) -
 def certificate_hint(tls: MqttTls) -> str:
     """What may be wrong when a broker closes the connection without a word.
 
-    With TLS 1.3 a client learns only after its handshake that its certificate was missing.
+    With TLS 1.3 a client learns only after its handshake that its certificate was not accepted.
     """
-    if not tls.enabled or tls.cert_file is not None:
+    if not tls.enabled:
         return ""
-    return " Does the broker want a client certificate (mqtt.tls.cert_file)?"
+    if tls.cert_file is None:
+        return " Does the broker want a client certificate (mqtt.tls.cert_file)?"
+    try:
+        end = certificate_end(Path(tls.cert_file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    if end > datetime.now(UTC):
+        return ""
+    return f" mqtt.tls.cert_file = {tls.cert_file!r} expired on {end.isoformat()}."
 
 
 def tcp_socket(client: paho.Client) -> socket.socket | None:

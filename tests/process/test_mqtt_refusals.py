@@ -33,8 +33,8 @@ class Case:
     broker: AbstractContextManager[object]
     port: int
     mqtt: dict[str, object] = field(default_factory=dict)
-    password: str | None = None
-    """Put into the environment."""
+    password: str | None = SECRET
+    """Put into the environment, with a user name."""
 
 
 MakeCase = Callable[[Path], Case]
@@ -56,7 +56,7 @@ def users(folder: Path) -> Path:
     return file
 
 
-def case(made: Mosquitto, password: str | None = None, **mqtt: object) -> Case:
+def case(made: Mosquitto, password: str | None = SECRET, **mqtt: object) -> Case:
     return Case(broker=made, port=made.port, mqtt=mqtt, password=password)
 
 
@@ -74,20 +74,23 @@ def wrong_port(_folder: Path) -> Case:
 
 def wrong_password(folder: Path) -> Case:
     made = broker(folder, f"password_file {users(folder)}", anonymous=False)
-    return case(made, password=SECRET, username="gateway")
+    return case(made)
 
 
 def no_password(folder: Path) -> Case:
-    return case(broker(folder, f"password_file {users(folder)}", anonymous=False))
+    made = broker(folder, f"password_file {users(folder)}", anonymous=False)
+    return case(made, password=None)
 
 
 def missing_password_file(folder: Path) -> Case:
-    return case(broker(folder), username="gateway", password_file=str(folder / "nothing"))
+    file = str(folder / "nothing")
+    return case(broker(folder), password=None, username="gateway", password_file=file)
 
 
 def password_file_of_bytes(folder: Path) -> Case:
-    (folder / PASSWORD_FILE).write_bytes(b"\xff\xfe")
-    return case(broker(folder), username="x", password_file=str(folder / PASSWORD_FILE))
+    file = folder / PASSWORD_FILE
+    file.write_bytes(b"\xff\xfe" + SECRET.encode())
+    return case(broker(folder), password=None, username="x", password_file=str(file))
 
 
 def wrong_authority(folder: Path) -> Case:
@@ -119,6 +122,19 @@ def key_that_is_none(folder: Path) -> Case:
     mine.key.write_text(SECRET, encoding="utf-8")
     keys = {"cert_file": str(mine.certificate), "key_file": str(mine.key)}
     made = broker(folder, *tls_lines(authority))
+    return case(made, tls=tls(ca_file=str(authority.file), **keys))
+
+
+def client_certificate_expired(folder: Path) -> Case:
+    authority = Authority(folder)
+    mine = authority.issue("gateway", first_day=-20, last_day=-2)
+    keys = {"cert_file": str(mine.certificate), "key_file": str(mine.key)}
+    made = broker(
+        folder,
+        *tls_lines(authority),
+        f"cafile {authority.file}",
+        "require_certificate true",
+    )
     return case(made, tls=tls(ca_file=str(authority.file), **keys))
 
 
@@ -179,7 +195,7 @@ def broker_that_never_answers(_folder: Path) -> Case:
 
 def publishing_refused(folder: Path) -> Case:
     acl = folder / "acl"
-    acl.write_text("topic read #\n", encoding="utf-8")
+    acl.write_text("user gateway\ntopic read #\n", encoding="utf-8")
     acl.chmod(0o644)
     return case(broker(folder, f"acl_file {acl}"), protocol="5")
 
@@ -198,6 +214,7 @@ CASES: list[tuple[MakeCase, str, str]] = [
     (ca_file_that_is_none, "holds no PEM certificate", "check [mqtt.tls]"),
     (key_that_is_none, "no usable pair", "check [mqtt.tls]"),
     (client_certificate_missing, "want a client certificate", "want a client certificate"),
+    (client_certificate_expired, "gateway.pem' expired on", "renew"),
     (port_without_tls, "does this port speak TLS?", "the broker's port for TLS"),
     (tls_too_old, "TLS failed", "check [mqtt.tls]"),
     (broker_that_never_answers, "does not answer within", "check mqtt.username"),
@@ -231,8 +248,10 @@ def test_a_refusal_has_its_own_words_advice_and_leaks_no_secret(
     made = make(folder)
     with ExitStack() as cleanup:
         cleanup.enter_context(made.broker)
-        stack = cleanup.enter_context(MqttStack(run_dir, made.port, made.mqtt))
-        environ = {} if made.password is None else {"TINYBMS_MQTT_PASSWORD": made.password}
+        environ, user = {}, {}
+        if made.password is not None:
+            environ, user = {"TINYBMS_MQTT_PASSWORD": made.password}, {"username": "gateway"}
+        stack = cleanup.enter_context(MqttStack(run_dir, made.port, {**user, **made.mqtt}))
         process = stack.start(**environ)
 
         def told() -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness_certificates import Authority
-from tinybms_ctl.certificate_end import certificate_end
+from tinybms_mqtt_out.certificate_end import certificate_end
 
 
 def openssl_end(file: Path) -> datetime:
