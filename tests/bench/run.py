@@ -31,6 +31,7 @@ from bench_measures import (
     measure_start,
     quantiles,
 )
+from bench_mqtt import measure_mqtt
 from bench_plain import measure_plain
 from bench_rig import MeasuredMqtt
 from tinybms_runtime.processes import NAMES
@@ -59,6 +60,7 @@ def main() -> int:
         rows += _pipeline(options.falls, options.rounds, console)
         rows += _plain(options.falls, console)
         rows += [*_ratios(rows), *measure_buffer(console.print)]
+        rows += measure_mqtt(console.print)
     else:
         report, rows = DRAIN_REPORT, measure_drain(options.drain, console.print)
     console.print(_table(rows))
