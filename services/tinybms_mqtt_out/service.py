@@ -16,6 +16,7 @@ from tinybms_messages.topics import (
     BMS_SETTINGS,
     BUFFER_STATUS,
     CAN_STATUS,
+    HEARTBEAT,
     LIVE_DATA,
     MQTT_REGISTER_VALUE,
     MQTT_STATUS,
@@ -27,6 +28,7 @@ from tinybms_mqtt_out.critical_out import CriticalOut
 from tinybms_mqtt_out.discovery import Discovery
 from tinybms_mqtt_out.events import Received
 from tinybms_mqtt_out.feed import Feed
+from tinybms_mqtt_out.health_watch import HealthWatch
 from tinybms_mqtt_out.manifest import manifest
 from tinybms_mqtt_out.owner_out import OwnerOut
 from tinybms_mqtt_out.publication import Publication
@@ -109,6 +111,7 @@ class MqttOut:
         self._late: Timer | None = None
         self._said: dict[str, bytes] = {}
         self._announced_cells = 0
+        self._health = HealthWatch(context.clock.boottime_ns() / 1e9)
         self._rivals = RivalWatch(statuses.manifest_topic(self._root))
 
     def start(self) -> None:
@@ -121,6 +124,7 @@ class MqttOut:
         bus.subscribe(BMS_SETTINGS, self._on_settings)
         bus.subscribe(CAN_STATUS, self._on_can_status)
         bus.subscribe(BUFFER_STATUS, self._on_buffer_status)
+        bus.subscribe(HEARTBEAT, self._on_heartbeat)
         period_s = self._context.config.can.keepalive_period_ms / 1000
         loop.every(period_s, self._heartbeat, first_s=period_s)
         loop.every(TICK_S, self._tick, first_s=TICK_S)
@@ -178,7 +182,16 @@ class MqttOut:
         self._tell_of_data()
         self._announce_battery()
 
+    def _on_heartbeat(self, message: AnyMessage) -> None:
+        self._health.heard(message.header.source, message.header.boottime_ns / 1e9)
+
+    def _watch_health(self) -> None:
+        word = self._health.step(self._now_ns() / 1e9)
+        if word is not None:
+            self._context.event(word.code, word.text, word.severity)
+
     def _each_second(self) -> None:
+        self._watch_health()
         self._uplink.keep_alive()
         self._tell_of_keepalive()
         status = self._uplink.status()
