@@ -149,4 +149,5 @@ def test_every_entity_is_made_and_tells_the_truth(run_dir: Path, mosquitto: Mosq
         stack.wait_until(shows("soc_percent", "unavailable"))
         mosquitto.start()
         stack.feed_until(shows("soc_percent", "63.26"), timeout_s=60.0)
-        assert assistant.complaints() == []
+        complaints = assistant.complaints()
+        assert complaints == [], "\n".join(complaints)
