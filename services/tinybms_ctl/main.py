@@ -11,6 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from tinybms_ctl.backup_commands import backup, restore
 from tinybms_ctl.buffer_commands import buffer_app
 from tinybms_ctl.bundle_command import support_bundle
 from tinybms_ctl.can_commands import can_app
@@ -132,6 +133,8 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "frames": frames,
     "support-bundle": support_bundle,
     "init": init,
+    "backup": backup,
+    "restore": restore,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
