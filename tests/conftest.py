@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from coverage import Coverage
+from hypothesis import HealthCheck, settings
 
 from harness_leaks import Leaks, mark_children
 from harness_mosquitto import Mosquitto
@@ -15,8 +16,12 @@ from harness_net import free_port as find_free_port
 
 
 def pytest_configure() -> None:
-    """Let every process started by this run be told apart from those of another run."""
+    """Mark the children of this run, and let Hypothesis judge results only, never speed."""
     mark_children()
+    settings.register_profile(
+        "gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("gateway")
 
 
 MANY_STEPS = ("property/test_charge_", "unit/sim_loop/", "safety/", "replay/")

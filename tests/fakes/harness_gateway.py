@@ -22,6 +22,13 @@ from tinybms_runtime.loop import Loop
 from tinybms_runtime.paths import Paths
 
 STOP_TIMEOUT_S = 8.0
+NOBODY = 65534
+AS_NOBODY = (
+    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    *("env", "-u", "COVERAGE_PROCESS_CONFIG"),
+)
+"""Words before a command that root runs as another user, who can't write down coverage. That user
+must be able to reach the interpreter, which a home folder may not allow: for long tests."""
 
 
 def toml_of(tables: Mapping[str, Mapping[str, object]]) -> str:

@@ -198,4 +198,4 @@ def test_records_are_kept_without_a_bus_and_given_on_request(run_dir: Path) -> N
 def test_what_others_answer_is_refused_in_words(rig: Rig) -> None:
     reply = rig.ask(Claim(claimer="x"))
     assert reply.result is Result.REFUSED
-    assert "catch_up" in reply.text
+    assert reply.text == "acquisition does not answer this"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness_gateway import BusProbe, GatewayFolder
+from harness_gateway import AS_NOBODY, BusProbe, GatewayFolder
 from harness_net import wait_for_port
 from harness_sim import wait_until
 from tinybms_ctl.system import command_line
@@ -199,7 +199,7 @@ def as_stranger(run_dir: Path) -> list[str]:
     (run_dir / "gateway.toml").chmod(0o644)
     if os.getuid() == 0:
         (run_dir / "run").chmod(0o750)
-        return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        return list(AS_NOBODY)
     (run_dir / "run").chmod(0)
     return []
 
@@ -219,6 +219,7 @@ def status_as_stranger(gateway: GatewayFolder) -> subprocess.CompletedProcess[st
         gateway.paths.run_dir.chmod(0o750)
 
 
+@pytest.mark.long
 def test_a_user_without_rights_is_told_so(run_dir: Path) -> None:
     gateway = GatewayFolder(run_dir, {"health": {"listen": "127.0.0.1:9"}})
     answer = status_as_stranger(gateway)
@@ -227,6 +228,7 @@ def test_a_user_without_rights_is_told_so(run_dir: Path) -> None:
     assert "gateway's user" in answer.stdout
 
 
+@pytest.mark.long
 def test_a_user_without_rights_sees_what_health_tells(
     run_dir: Path, free_port: Callable[[], int]
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness_certificates import Authority
+from harness_gateway import AS_NOBODY, NOBODY
 from harness_health import fetch
 from harness_mosquitto import Mosquitto
 from harness_mqtt import Listener, MqttStack
@@ -21,8 +22,6 @@ WRONG = "canary-wrong-5d20!@/:word"
 TOKEN = "canary-token-6b7e6b7e6b7e6b7e6b7e6b7e"
 NAME = "broker.test"
 READ_PATHS = ("/api/status", "/api/live", "/api/events", "/api/manifest", "/metrics")
-NOBODY = 65534
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 
 
 def last_error(stack: MqttStack) -> str:
@@ -121,6 +120,7 @@ def open_to_nobody(stack: MqttStack) -> tuple[str, ...]:
     return AS_NOBODY
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("make", "advice"),
     [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness_gateway import GatewayFolder
+from harness_gateway import AS_NOBODY, GatewayFolder
 from harness_mosquitto import Mosquitto
 from harness_sim import SimBms, wait_until
 from harness_stack import CONF, Stack
@@ -326,9 +326,6 @@ def test_a_port_that_another_program_holds_is_named_with_that_program(run_dir: P
             assert "bms" not in doctor.rows
 
 
-AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-
-
 def closed_to_the_gateway(gateway: GatewayFolder, port: Path) -> tuple[str, ...]:
     """Make the port one that the gateway's user may not open; words that run a program as it."""
     if os.getuid() != 0:
@@ -343,6 +340,7 @@ def closed_to_the_gateway(gateway: GatewayFolder, port: Path) -> tuple[str, ...]
     return AS_NOBODY
 
 
+@pytest.mark.long
 def test_a_port_that_the_gateways_user_may_not_open_is_named(run_dir: Path) -> None:
     with SimBms(run_dir / "sim", name="bms") as bms:
         gateway = gateway_alone(run_dir, acquisition={"port": str(bms.link)})
@@ -377,6 +375,7 @@ def test_a_port_that_the_gateways_user_may_not_open_is_named(run_dir: Path) -> N
         assert "Permission denied" in status.rows["link"]
 
 
+@pytest.mark.long
 def test_a_stranger_is_told_that_doctor_could_not_look(run_dir: Path) -> None:
     gateway = gateway_alone(run_dir)
     run_dir.chmod(0o755)
