@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import resource
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +150,16 @@ def test_no_request_that_the_description_allows_or_forbids_ends_in_a_500(run_dir
                 assert fetch(bench.port, path, method=method)[0] == 405
 
 
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Let this process, which plays all the clients, hold more sockets than the usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
 def test_a_thousand_slow_clients_do_not_keep_others_out(run_dir: Path) -> None:
     with HealthBench(run_dir) as bench:
         process = psutil.Process(bench.gateway.processes["health"].pid)
