@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PROOF_ARGS ?=
 
-.PHONY: help venv demo test test-long test-homeassistant test-node-red test-page test-prometheus soak bench lint format docs lock wheel clean
+.PHONY: help venv demo test test-long test-homeassistant test-node-red test-page test-prometheus test-systemd soak bench lint format docs lock wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,7 +33,7 @@ test: $(STAMP) ## All tests that take less than a minute, with branch coverage.
 test-long: $(STAMP) ## The tests of `make test` and those that take minutes.
 	@$(SETUP) mosquitto
 	@$(SETUP) strace
-	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered and not page and not prometheus" $(PYTEST_ARGS)
+	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered and not page and not prometheus and not systemd" $(PYTEST_ARGS)
 
 test-homeassistant: $(STAMP) ## Home Assistant itself as the judge; makes an environment for it once.
 	@$(SETUP) mosquitto
@@ -58,6 +58,10 @@ test-page: $(STAMP) ## The page at / in headless Chromium, with axe; screenshots
 test-prometheus: $(STAMP) ## promtool reads /metrics and the alert rules in deploy/prometheus.
 	@$(SETUP) promtool
 	@$(PY) -m pytest -q -m prometheus tests/system/test_prometheus.py
+
+test-systemd: $(STAMP) ## systemd-analyze reads the units in deploy/systemd.
+	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze is missing; install the package systemd." >&2; exit 1; }
+	@$(PY) -m pytest -q -m systemd tests/system/test_systemd.py
 
 soak: $(STAMP) ## Tests that run for hours.
 	@$(SETUP) mosquitto
