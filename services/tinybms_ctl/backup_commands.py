@@ -111,7 +111,11 @@ def restore(
         say(f"{file} was not restored, nothing is changed: {error}")
         raise typer.Exit(EXIT_REFUSED) from error
     except OSError as error:
-        say(f"{error.filename}: {error.strerror}: nothing is changed; run this as root")
+        where = error.filename or target.parent
+        say(
+            f"{where}: {error.strerror}: nothing is changed; it takes room on the disk, and a user "
+            "who may write the configuration and the state folder, such as root"
+        )
         raise typer.Exit(EXIT_FAILED) from error
     if as_json:
         print_json({"device": manifest.device, "time": manifest.time, "files": sorted(changed)})

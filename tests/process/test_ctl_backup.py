@@ -223,3 +223,16 @@ def test_a_restore_that_fails_half_way_leaves_everything_as_it_was(tmp_path: Pat
         put_back({good: b"new", tmp_path / "c": b"new", bad: b"new"}, private=set(), obsolete=[])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "a-wal", "b"]
     assert (good.read_text(), (tmp_path / "a-wal").read_text()) == ("old", "old log")
+
+
+def test_a_user_who_may_not_write_is_told_where(machine: Machine, run_dir: Path) -> None:
+    file = run_dir / "b.tar.gz"
+    assert machine.ctl("backup", str(file)).returncode == 0
+    obstacle = machine.folder / "gateway.toml.restoring"
+    obstacle.mkdir()
+    before = machine.seen()
+    answer = machine.ctl("restore", str(file))
+    assert answer.returncode == 1
+    assert str(obstacle) in answer.stderr
+    assert "nothing is changed" in answer.stderr
+    assert machine.seen() == before
