@@ -17,8 +17,9 @@ from tinybms_messages.requests import MAX_RECORDS, CatchUp, CaughtUp
 from tinybms_messages.sequences import SequenceSet
 
 WAIT_S: Final = 2.0
-HOLD_S: Final = 5.0
-"""How long records wait for older ones that are being asked for, so that order is kept."""
+HOLD_S: Final = 10.0
+"""How long records wait for older ones that are being asked for, so that order is kept. The ring
+answers as soon as acquisition is back, which takes 5 s on a machine that is busy with much else."""
 INVENTORY_PERIOD_S: Final = 5.0
 """A last record that the bus lost shows in the ring's inventory alone."""
 RETRY_S: Final = 1.0
