@@ -39,6 +39,9 @@ def test_the_commands_beside_a_whole_gateway(run_dir: Path) -> None:
 
 
 def _frames(stack: Stack) -> None:
+    stack.wait_for(
+        lambda: len(stack.ctl("frames").stdout.splitlines()) == 50, 20, "fifty frames of the line"
+    )
     answer = stack.ctl("frames")
     lines = answer.stdout.splitlines()
     assert (answer.returncode, len(lines)) == (0, 50)
