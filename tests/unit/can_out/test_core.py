@@ -40,6 +40,18 @@ def test_all_nineteen_go_out_each_second_spread_over_it(bench: Bench) -> None:
     assert max(at_once.values()) <= 3
 
 
+def test_limits_that_fall_with_age_go_out_in_the_next_slot(bench: Bench) -> None:
+    bench.take(bench.live())
+    bench.clock.advance(9.9)
+    bench.send(bench.core.slot(bench.now_ns()))
+    assert bench.last(0x351) == bytes.fromhex("28025802E803B801")
+    bench.sent.clear()
+    bench.clock.advance(0.2)
+    bench.send(bench.core.slot(bench.now_ns()))
+    assert [frame.id for _, frame in bench.sent][:2] == [0x351, 0x35A]
+    assert struct.unpack_from("<h", bench.last(0x351), 2) == (0,)
+
+
 def test_noise_of_two_millivolts_makes_no_extra_frame(bench: Bench) -> None:
     bench.take(bench.live())
     bench.sent.clear()
