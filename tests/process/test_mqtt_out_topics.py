@@ -112,7 +112,8 @@ def test_register_values_wait_for_the_live_data_of_their_cycle(
     stack.wait_until(lambda: len(listener.payloads("status/connected")) >= 4)
     assert not listener.of("charge_cycles")
     assert stack.live() == seq
-    stack.wait_until(lambda: bool(listener.of("charge_cycles")))
+    both = ("charge_cycles", "stat_full_charge_count")
+    stack.wait_until(lambda: all(listener.of(suffix) for suffix in both))
     body = listener.of("charge_cycles")[0].json
     assert (body["value"], body["raw"], body["seq"]) == (77, 77, seq)
     assert body["gx"][0] == {
