@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from typing import Annotated, Final
 
-import psutil
 import typer
 
 from tinybms_ctl.events_command import FollowOption
 from tinybms_ctl.log_lines import merged, shown
 from tinybms_ctl.log_tail import LogTail
 from tinybms_ctl.options import ConfigOption, JsonOption, load_or_exit, print_json, say
+from tinybms_ctl.restarting import restarted
 from tinybms_runtime.paths import Paths
-from tinybms_runtime.processes import NAMES, PROCESSES
-from tinybms_runtime.supervisor import Program, SupervisorClient, SupervisorError
+from tinybms_runtime.processes import NAMES
+from tinybms_runtime.supervisor import SupervisorClient, SupervisorError
 
 EXIT_USAGE: Final = 2
 FOLLOW_S: Final = 0.2
 LOGS: Final = (*NAMES, "supervisord")
-STARTS_WITHIN_S: Final = 15.0
 
 
 def complete_log(incomplete: str) -> list[str]:
@@ -77,7 +76,7 @@ def restart(
     _, parsed = load_or_exit(config)
     client = SupervisorClient(Paths.of(parsed.config).supervisor_socket)
     try:
-        pid = _restarted(client, process)
+        pid = restarted(client, process)
     except SupervisorError as error:
         say(str(error))
         raise typer.Exit(1) from error
@@ -90,57 +89,6 @@ def restart(
         print_json({"process": process, "pid": pid})
     else:
         print(f"{process}: running pid {pid}")
-
-
-def _restarted(client: SupervisorClient, name: str) -> int:
-    """The new pid, 0 when it does not come back. It ends by a signal, so that autorestart acts."""
-    before = _program(client, name)
-    if not before.pid:
-        if before.state not in {"STARTING", "BACKOFF"}:
-            client.start(name)
-        return _new_pid(client, name, 0, STARTS_WITHIN_S)
-    if _stopped(before.pid):
-        client.kill(name)
-    else:
-        client.terminate(name)
-        stop_wait_s = next(one.stop_wait_s for one in PROCESSES if one.name == name)
-        if not _ended(client, name, before.pid, stop_wait_s):
-            client.kill(name)
-    return _new_pid(client, name, before.pid, STARTS_WITHIN_S)
-
-
-def _program(client: SupervisorClient, name: str) -> Program:
-    program = client.programs().get(name)
-    if program is None:
-        raise SupervisorError(f"supervisord has no program {name}: its supervisord.conf is another")
-    return program
-
-
-def _stopped(pid: int) -> bool:
-    """Whether the process is stopped, and would not hear of a SIGTERM."""
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
-    except psutil.Error:
-        return False
-
-
-def _ended(client: SupervisorClient, name: str, pid: int, within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while _program(client, name).pid == pid:
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
-def _new_pid(client: SupervisorClient, name: str, old: int, within_s: float) -> int:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        program = _program(client, name)
-        if program.state == "RUNNING" and program.pid not in {0, old}:
-            return program.pid
-        time.sleep(0.1)
-    return 0
 
 
 def _check_name(name: str, allowed: tuple[str, ...]) -> None:

@@ -35,6 +35,7 @@ from tinybms_ctl.options import (
     print_json,
     say,
 )
+from tinybms_ctl.reload_command import reload
 from tinybms_ctl.render import plain_lines, screen
 from tinybms_ctl.soc_commands import soc_app
 from tinybms_ctl.system import supervisord
@@ -130,6 +131,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "history": history,
     "logs": logs,
     "restart": restart,
+    "reload": reload,
     "frames": frames,
     "support-bundle": support_bundle,
     "init": init,

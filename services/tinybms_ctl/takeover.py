@@ -75,13 +75,13 @@ def _acquisition_works(paths: Paths, old_pid: int, say: Say) -> bool:
         if not _supervisord_answers(paths):
             return False
     pid = holder_pid(paths.lock("acquisition")) or 0
-    if not _sample_arrives(paths, pid):
+    if not sample_arrives(paths, pid, SAMPLE_WITHIN_S):
         say("the new acquisition has no sample yet")
     return True
 
 
-def _sample_arrives(paths: Paths, pid: int) -> bool:
-    """Whether process `pid` publishes a sample in time."""
+def sample_arrives(paths: Paths, pid: int, within_s: float) -> bool:
+    """Whether acquisition with this pid publishes a sample in time."""
     clock = SystemClock()
     loop = Loop(clock)
     bus = Bus(paths=paths, source="ctl", boot=secrets.token_hex(8), clock=clock, loop=loop)
@@ -98,7 +98,7 @@ def _sample_arrives(paths: Paths, pid: int) -> bool:
         )
 
     try:
-        return loop.run_until(arrived, SAMPLE_WITHIN_S)
+        return loop.run_until(arrived, within_s)
     finally:
         bus.close()
         loop.close()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from tinybms_config.parse import Parsed
 from tinybms_ctl.orphans import find_orphans
@@ -16,14 +17,17 @@ from tinybms_ctl.system import supervisord
 from tinybms_ctl.takeover import Say
 from tinybms_runtime.paths import Paths
 
+CURRENT: Final = "current"
+
 
 class RefusedError(Exception):
     """It may not be started now; the text says why and what to do."""
 
 
 def environment_for(config_file: Path, paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment that supervisord.conf needs; the python of this program comes first."""
-    folder = str(Path(sys.executable).parent)
+    """The environment that supervisord.conf needs; the gateway's python comes first."""
+    root = installation(Path(sys.prefix))
+    folder = str(root / "bin" if root else Path(sys.executable).parent)
     path = os.pathsep.join(part for part in (folder, environ.get("PATH", os.defpath)) if part)
     return {
         **environ,
@@ -36,8 +40,23 @@ def environment_for(config_file: Path, paths: Paths, environ: Mapping[str, str])
 
 def supervisord_command() -> list[str]:
     """Run supervisord in the foreground with the gateway's own supervisord.conf."""
-    conf = resources.files("tinybms_runtime") / "supervisord.conf"
+    conf = Path(str(resources.files("tinybms_runtime") / "supervisord.conf"))
+    prefix = Path(sys.prefix)
+    if (root := installation(prefix)) is not None:
+        conf = root / CURRENT / conf.relative_to(prefix)
     return [sys.executable, "-P", "-m", "supervisor.supervisord", "-n", "-c", str(conf)]
+
+
+def installation(prefix: Path) -> Path | None:
+    """The folder above the versions, when `prefix` is the one that its link `current` names.
+
+    supervisord outlives an upgrade. What it starts and reads later must then be of the new version,
+    so it gets paths that go through `current`: bin/python there starts the version of the moment.
+    """
+    root = prefix.parent
+    link, python = root / CURRENT, root / "bin" / "python"
+    there = link.is_symlink() and python.exists() and link.resolve() == prefix.resolve()
+    return root if there else None
 
 
 def make_folders(paths: Paths) -> None:

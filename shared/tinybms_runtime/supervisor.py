@@ -50,6 +50,15 @@ class Program:
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a newer supervisord.conf does to the programs that supervisord has."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
 class SupervisorClient:
     """Calls supervisord. One thread at a time; each step of a call takes at most `timeout_s`."""
 
@@ -78,6 +87,25 @@ class SupervisorClient:
     def kill(self, name: str) -> None:
         """Send SIGKILL to a program, which ends a stopped one too; autorestart brings it back."""
         self._call("supervisor.signalProcess", bool, name, "KILL")
+
+    def stop(self, name: str) -> None:
+        """Have a program stopped for good; does not wait until it has ended."""
+        wait = False
+        self._call("supervisor.stopProcess", bool, name, wait)
+
+    def reread(self) -> Changes:
+        """Read supervisord.conf again; what differs takes effect by `forget` and `add`."""
+        (rows,) = self._call("supervisor.reloadConfig", list[list[list[str]]])
+        added, changed, removed = map(tuple, rows)
+        return Changes(added=added, changed=changed, removed=removed)
+
+    def forget(self, name: str) -> None:
+        """Drop a program that is stopped."""
+        self._call("supervisor.removeProcessGroup", bool, name)
+
+    def add(self, name: str) -> None:
+        """Take a program from the supervisord.conf that was read last, and start it."""
+        self._call("supervisor.addProcessGroup", bool, name)
 
     def shutdown(self) -> None:
         """Have supervisord stop every program and end."""

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness_sim import wait_until
+from tinybms_ctl.restarting import added, removed, replaced
 from tinybms_runtime.supervisor import (
+    Changes,
     SupervisorClient,
     SupervisorError,
     SupervisorUnreachableError,
@@ -170,3 +172,24 @@ while True:
     client.sendall(bytes.fromhex(sys.argv[2]))
     client.close()
 """
+
+
+def test_a_changed_file_is_read_again_and_takes_effect_program_by_program(
+    supervisord: subprocess.Popen[bytes], client: SupervisorClient, run_dir: Path
+) -> None:
+    wait_until(lambda: state(client, "good") == "RUNNING", 10, "the good program")
+    assert client.reread() == Changes(added=(), changed=(), removed=())
+    text = CONF.format(folder=run_dir).replace("sleep 1000", "sleep 1001")
+    text = text.replace("[program:bad]", "[program:fresh]").replace("false", "sleep 1002")
+    (run_dir / "supervisord.conf").write_text(text)
+    assert client.reread() == Changes(added=("fresh",), changed=("good",), removed=("bad",))
+    assert replaced(client, "good") != 0
+    assert added(client, "fresh") != 0
+    removed(client, "bad")
+    programs = client.programs()
+    assert {name: one.state for name, one in programs.items()} == (
+        {"good": "RUNNING", "fresh": "RUNNING"}
+    )
+    assert Path(f"/proc/{programs['good'].pid}/cmdline").read_bytes() == b"sleep\x001001\x00"
+    assert client.reread() == Changes(added=(), changed=(), removed=())
+    assert supervisord.poll() is None
