@@ -87,7 +87,7 @@ format: $(STAMP) ## Format the tree and mend what ruff can mend.
 docs: $(STAMP) ## Write the generated pages of deploy/docs anew.
 	@$(PY) -c "from tinybms_config.reference import markdown; print(markdown(), end='')" > deploy/docs/configuration.md
 	@$(PY) -c "from tinybms_mqtt_out.reference import markdown; print(markdown(), end='')" > deploy/docs/mqtt-topics.md
-	@$(PY) -c "from tinybms_ctl.doctor.table import markdown; print(markdown(), end='')" > deploy/docs/troubleshooting.md
+	@$(PY) -c "from tinybms_ctl.doctor.page import markdown; print(markdown(), end='')" > deploy/docs/troubleshooting.md
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@$(SETUP) lock

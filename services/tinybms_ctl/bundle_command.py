@@ -89,7 +89,7 @@ def secrets_of(config: Config) -> Iterator[str]:
 def contents(parsed: Parsed, config_file: Path) -> Iterator[tuple[str, str]]:
     """Name and text of each part; a part that can't be had says why."""
     config = parsed.config
-    facts = gather(parsed)
+    facts = gather(parsed, config_file)
     yield "doctor.txt", _lines(plain_lines(judge(facts)))
     yield "status.json", _json(facts.document)
     yield "config.json", _json({"file": str(config_file), "sections": redact(config)})

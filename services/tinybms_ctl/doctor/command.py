@@ -15,7 +15,7 @@ from rich.text import Text
 from tinybms_ctl.doctor.finding import Finding
 from tinybms_ctl.doctor.gather import gather
 from tinybms_ctl.doctor.judges import EXIT_NOT_LOOKED, Judgement, judge
-from tinybms_ctl.doctor.table import Level
+from tinybms_ctl.doctor.row import Level
 from tinybms_ctl.options import ConfigOption, load_or_exit
 from tinybms_ctl.render import STYLES, one_line
 
@@ -32,8 +32,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
 ) -> None:
     """Say what is wrong and what to do. Exit code 0: no fault, 1: a fault, 3: could not look."""
-    _, parsed = load_or_exit(config, EXIT_NOT_LOOKED)
-    judgement = judge(gather(parsed))
+    path, parsed = load_or_exit(config, EXIT_NOT_LOOKED)
+    judgement = judge(gather(parsed, path))
     if as_json:
         sys.stdout.write(msgspec.json.format(as_document(judgement), indent=2).decode() + "\n")
     elif sys.stdout.isatty():

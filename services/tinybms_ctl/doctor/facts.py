@@ -54,6 +54,42 @@ class CanFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """What brings the CAN interface up at the next start of the machine.
+
+    `file`: what does it, "" when nothing is found. The rest is known for a file of
+    systemd-networkd alone: its `bitrate` and `restarts` after bus-off, and whether networkd itself
+    starts with the machine (`enabled`).
+    """
+
+    file: str = ""
+    networkd: bool = False
+    enabled: bool = True
+    bitrate: int | None = None
+    restarts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupFacts:
+    """How the machine is set up. `network` is None where it brings up no CAN interface itself.
+
+    `unit`: enabled, disabled, masked, missing, or "" where it does not matter: no systemd, or not
+    the configuration that the unit starts. `udev_rule`: the file of ours, "" without one.
+    `usb_port`: the port is there and a USB adapter; `kept_off`: udev tells ModemManager to leave it
+    alone. `brltty`: installed and free to start.
+    """
+
+    unit: str = ""
+    udev_rule: str = ""
+    rule_needed: bool = False
+    usb_port: bool = False
+    modem_manager: bool = False
+    kept_off: bool = False
+    brltty: bool = False
+    network: NetworkFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskFacts:
     """Room on the disk of one folder."""
 
@@ -74,6 +110,7 @@ class Facts:
     time_ok: bool
     port: PortFacts
     can: CanFacts | None = None
+    setup: SetupFacts = SetupFacts()
     line: FramesNow | None = None
     settings: BmsSettings | None = None
     mqtt: tuple[MqttFinding, ...] = ()

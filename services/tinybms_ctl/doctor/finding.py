@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tinybms_ctl.doctor.table import TROUBLES, Level
+from tinybms_ctl.doctor.row import Level
+from tinybms_ctl.doctor.table import TROUBLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

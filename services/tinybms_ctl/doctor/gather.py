@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +20,7 @@ from tinybms_ctl.doctor.host import (
     usb_without_port,
     users_of,
 )
+from tinybms_ctl.doctor.setup import setup_facts
 from tinybms_ctl.look import look
 from tinybms_ctl.mqtt_check import mqtt_check
 from tinybms_ctl.probe import probe
@@ -36,8 +38,11 @@ SETTINGS_WAIT_S = 1.5
 _ALIVE = frozenset({"running", "starting"})
 
 
-def gather(parsed: Parsed) -> Facts:
-    """Everything; takes some seconds, more when something does not answer."""
+def gather(parsed: Parsed, file: Path) -> Facts:
+    """Everything; takes some seconds, more when something does not answer.
+
+    `file`: where the configuration was read, for the service starts one of them alone.
+    """
     config = parsed.config
     paths = Paths.of(config)
     may_look = not paths.run_dir.exists() or os.access(paths.run_dir, os.X_OK | os.R_OK)
@@ -51,6 +56,7 @@ def gather(parsed: Parsed) -> Facts:
         time_ok=SystemClock(trust_clock=config.gateway.trust_clock).time_ok(),
         port=_port(config, paths, line, may_look=may_look),
         can=can_facts(config.can) if config.can.enabled else None,
+        setup=setup_facts(config, file),
         line=line,
         settings=_settings(config) if {"acquisition", "broker"} <= alive else None,
         mqtt=tuple(mqtt_check(config)) if config.mqtt.enabled else (),

@@ -11,8 +11,9 @@ from tinybms_ctl.doctor.can_judges import can_findings
 from tinybms_ctl.doctor.facts import Facts
 from tinybms_ctl.doctor.finding import Finding, good, sentence, trouble
 from tinybms_ctl.doctor.mqtt_judges import mqtt_findings
+from tinybms_ctl.doctor.row import Level
 from tinybms_ctl.doctor.serial_judges import serial_findings
-from tinybms_ctl.doctor.table import Level
+from tinybms_ctl.doctor.setup_judges import setup_findings
 from tinybms_health.document import Check, ProcessReport
 
 EXIT_WELL: Final = 0
@@ -43,6 +44,7 @@ def _blind(facts: Facts) -> Iterator[Finding]:
     yield trouble("not_allowed", f"{facts.config.gateway.run_dir}: closed to this user")
     yield from mqtt_findings(facts)
     yield from _machine(facts)
+    yield from setup_findings(facts)
 
 
 def _all(facts: Facts) -> Iterator[Finding]:
@@ -53,6 +55,7 @@ def _all(facts: Facts) -> Iterator[Finding]:
     yield from mqtt_findings(facts)
     yield from _buffer(facts)
     yield from _machine(facts)
+    yield from setup_findings(facts)
 
 
 def _processes(facts: Facts) -> Iterator[Finding]:

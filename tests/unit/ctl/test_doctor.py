@@ -16,10 +16,20 @@ from fake_view import NOW_NS, fake_latest, header
 from fake_view import facts as process
 from tinybms_config.model import Can, Config, Mqtt
 from tinybms_ctl.doctor.command import as_document, plain_lines
-from tinybms_ctl.doctor.facts import CanFacts, DiskFacts, Facts, PortFacts, ProbeFacts
+from tinybms_ctl.doctor.facts import (
+    CanFacts,
+    DiskFacts,
+    Facts,
+    NetworkFacts,
+    PortFacts,
+    ProbeFacts,
+    SetupFacts,
+)
 from tinybms_ctl.doctor.host import can_details, is_stable
 from tinybms_ctl.doctor.judges import judge
-from tinybms_ctl.doctor.table import TROUBLES, Level, markdown
+from tinybms_ctl.doctor.page import markdown
+from tinybms_ctl.doctor.row import Level
+from tinybms_ctl.doctor.table import TROUBLES
 from tinybms_ctl.mqtt_finding import MqttFinding
 from tinybms_health.view import SupervisorFacts
 from tinybms_messages.line import FramesNow
@@ -80,6 +90,13 @@ def with_supervisor(state: str, *, alive: bool = True) -> Facts:
 def with_buffer(status: BufferStatus) -> Facts:
     view = well_view()
     return fake_facts(replace(view, heard=replace(view.heard, buffer=(header("buffer"), status))))
+
+
+def brought_up(**changes: object) -> Facts:
+    file = "/etc/systemd/network/80-can0.network"
+    known = NetworkFacts(file=file, networkd=True, bitrate=500_000)
+    network = replace(known, **cast("dict[str, Any]", changes))
+    return fake_facts(setup=SetupFacts(unit="enabled", network=network))
 
 
 OFFLINE = MqttStatus(state="back_off", broker="127.0.0.1:1883", last_error="refused")
@@ -188,6 +205,32 @@ CASES: dict[str, tuple[Facts, set[str]]] = {
     "storage": (with_buffer(BufferStatus(state="storage_off", detail="full")), {"storage_off"}),
     "clock": (fake_facts(time_ok=False), {"clock_off"}),
     "disk": (fake_facts(disks=(DiskFacts(folder="/var", free_bytes=49_999_999),)), {"disk_full"}),
+    "unit missing": (fake_facts(setup=SetupFacts(unit="missing")), {"unit_missing"}),
+    "unit disabled": (fake_facts(setup=SetupFacts(unit="disabled")), {"unit_off"}),
+    "unit masked": (fake_facts(setup=SetupFacts(unit="masked")), {"unit_off"}),
+    "no rule": (fake_facts(setup=SetupFacts(rule_needed=True)), {"udev_rule_missing"}),
+    "ModemManager": (
+        fake_facts(setup=SetupFacts(usb_port=True, modem_manager=True)),
+        {"modem_manager"},
+    ),
+    "ModemManager kept off": (
+        fake_facts(setup=SetupFacts(usb_port=True, modem_manager=True, kept_off=True)),
+        set(),
+    ),
+    "ModemManager and no USB": (fake_facts(setup=SetupFacts(modem_manager=True)), set()),
+    "brltty may come": (fake_facts(setup=SetupFacts(usb_port=True, brltty=True)), {"brltty"}),
+    "brltty and no USB": (fake_facts(setup=SetupFacts(brltty=True)), set()),
+    "brltty and no port": (
+        fake_facts(line=NO_PORT, port=port(exists=False), setup=SetupFacts(brltty=True)),
+        {"port_missing", "brltty"},
+    ),
+    "CAN file": (brought_up(), set()),
+    "CAN file of another kind": (brought_up(networkd=False, bitrate=None), set()),
+    "no CAN file": (brought_up(file=""), {"can_network_missing"}),
+    "CAN file, networkd off": (brought_up(enabled=False), {"can_network_off"}),
+    "CAN file, bitrate": (brought_up(bitrate=250_000), {"can_network_differs"}),
+    "CAN file, no bitrate": (brought_up(bitrate=None), {"can_network_differs"}),
+    "CAN file, no restart": (brought_up(restarts=False), {"can_network_differs"}),
     "supervisord gone": (with_supervisor("down"), {"supervisord_down"}),
     "supervisord hung": (with_supervisor("hung"), {"supervisord_hung"}),
     "supervisord hidden": (with_supervisor("unknown"), {"supervisord_unknown"}),
