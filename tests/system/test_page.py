@@ -17,6 +17,7 @@ from fake_live import fake_alarms, fake_limits
 from harness_browser import Browser
 from harness_health import HealthBench, fetch
 from harness_sim import wait_until
+from tinybms_charge.sentences import with_sentences
 from tinybms_messages.live import Reason
 from tinybms_messages.status import GatewayEvent
 from tinybms_messages.topics import GATEWAY_EVENT
@@ -109,7 +110,7 @@ def test_an_alarm_a_limit_and_an_event_are_told_in_words(run_dir: Path) -> None:
         )
         assert "Warm the battery" in browser.text("#alarm-list")
         assert "0.0\u00a0A" in browser.text("[data-limit=ccl]")
-        assert "cold: 4 °C <b>x</b>" in browser.text("[data-limit=ccl]")
+        assert "stopped: cold: 4 °C <b>x</b>" in browser.text("[data-limit=ccl]")
         event = GatewayEvent(code="bus_off", text="the CAN bus is off", wall_ns=time.time_ns())
         bench.acquisition.publish(GATEWAY_EVENT, event)
         browser.wait_text("#event-list", "the CAN bus is off", 2.0)
@@ -119,6 +120,33 @@ def test_an_alarm_a_limit_and_an_event_are_told_in_words(run_dir: Path) -> None:
         browser.select("language", "de")
         browser.wait_text("#alarm-list", "zu kalt zum Laden")
         assert browser.run("document.documentElement.lang") == "de"
+        assert browser.problems() == []
+
+
+def test_a_limit_is_told_with_its_reason_and_its_next_step(run_dir: Path) -> None:
+    with page_of(run_dir) as (_bench, speaker, browser, url):
+        cold = Reason(
+            code="low_temperature",
+            text="low temperature (probe 1, 3.4 °C)",
+            value=37.0,
+            next_step="5 °C",
+        )
+        mine = Reason(code="user", text="charge.max_charge_current_a (60 A)", value=60.0)
+        limits = fake_limits(charge_current_a=37.0, charge_reasons=(cold, mine))
+        speaker.changes = {"limits": with_sentences(limits)}
+        browser.open(url)
+        whole = "Charge limited to 37.0 A by low temperature (probe 1, 3.4 °C); next step at 5 °C"
+        browser.wait_text("[data-limit=ccl]", whole)
+        browser.wait_text("[data-limit=ccl]", "max_charge_current_a (60 A) (60.0\u00a0A)")
+        browser.select("language", "de")
+        browser.wait_text("[data-limit=ccl]", "begrenzt auf 37,0\u00a0A: Kälte (low temperature")
+        assert "; nächste Stufe bei 5 °C" in browser.text("[data-limit=ccl]")
+        assert "BMS-Leitung" in browser.text("#check-list")
+        browser.select("language", "fr")
+        browser.wait_text("[data-limit=ccl]", "; prochain palier à 5 °C")
+        assert browser.run("document.querySelector('[data-limit=ccl] [lang=en]').innerText") == (
+            "low temperature (probe 1, 3.4 °C)"
+        )
         assert browser.problems() == []
 
 

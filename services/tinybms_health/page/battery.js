@@ -1,6 +1,6 @@
 // The battery: figures, alarms, limits and cells. What is too old is never shown as present.
 
-import { byId, make, show } from "./dom.js";
+import { byId, english, make, show } from "./dom.js";
 import { duration, figure, hasWord, language, moment, word } from "./words.js";
 
 const FIGURES = [
@@ -15,9 +15,9 @@ const FIGURES = [
 ];
 
 const LIMITS = [
-  ["cvl", "charge_voltage_v", "V", "voltage_reasons"],
-  ["ccl", "charge_current_a", "A", "charge_reasons"],
-  ["dcl", "discharge_current_a", "A", "discharge_reasons"],
+  ["cvl", "charge_voltage_v", "V", "voltage"],
+  ["ccl", "charge_current_a", "A", "charge"],
+  ["dcl", "discharge_current_a", "A", "discharge"],
   ["dvl", "discharge_voltage_v", "V", null],
 ];
 
@@ -45,10 +45,10 @@ function showAlarms(live) {
     const items = [
       ...live.alarms.map(alarmItem),
       ...live.faults.map((fault) => make("li", fault.kind === "fault" ? "fault" : "warning",
-        make("p", "", `${word("bms_reports")}: ${fault.text}`),
+        make("p", "", `${word("bms_reports")}: `, english(fault.text)),
         make("p", "quiet", fault.wall_ns ? `${word("since")} ${moment(fault.wall_ns / 1e6)}` : ""))),
-      ...live.modes.map((mode) => make("li", "", make("p", "", `${word("mode")}: ${mode.text}`))),
-      ...live.advisories.map((text) => make("li", "", make("p", "", `${word("advice")}: ${text}`))),
+      ...live.modes.map((mode) => make("li", "", make("p", "", `${word("mode")}: `, english(mode.text)))),
+      ...live.advisories.map((text) => make("li", "", make("p", "", `${word("advice")}: `, english(text)))),
     ];
     const none = make("li", "ok", word(live.data.state === "fresh" ? "no_alarm" : "not_known"));
     return live.alarms.length || live.faults.length ? items : [none, ...items];
@@ -59,32 +59,42 @@ function alarmItem(alarm) {
   return make("li", alarm.level > 1 ? "fault" : "warning",
     make("p", "", make("strong", "", `${word(alarm.level > 1 ? "alarm" : "warning")}: `
       + word(`alarm_name.${alarm.name}`))),
-    make("p", "", alarm.text),
+    make("p", "", english(alarm.text)),
     make("p", "", `${word("since")} ${moment(alarm.since)}`),
     make("p", "", `${word("what_to_do")}: ${word(`alarm_do.${alarm.name}`)}`));
 }
 
 function showLimits(limits) {
   const key = JSON.stringify(limits);
-  show(byId("limit-list"), key, () => LIMITS.map(([name, field, unit, reasons]) => {
-    const caps = limits && reasons ? limits[reasons] : [];
+  show(byId("limit-list"), key, () => LIMITS.map(([name, field, unit, kind]) => {
+    const caps = limits && kind ? limits[`${kind}_reasons`] : [];
+    const value = limits ? figure(limits[field], 1, unit) : "–";
     const item = make("li", "", make("p", "", `${word(`limit.${name}`)} `,
-      make("span", "limit-value", limits ? figure(limits[field], 1, unit) : "–")));
+      make("span", "limit-value", value)));
     item.dataset.limit = name;
-    for (const [index, reason] of caps.slice(0, 3).entries()) {
-      const also = index ? ` (${figure(reason.value, 1, unit)})` : "";
-      item.append(make("p", index ? "quiet" : "", reasonText(reason) + also));
+    if (caps.length) item.append(make("p", "", ...why(limits, field, value, kind)));
+    for (const reason of caps.slice(1, 3)) {
+      item.append(make("p", "quiet", ...causes(reason), ` (${figure(reason.value, 1, unit)})`));
     }
     return item;
   }));
 }
 
-/** English sentences hold the numbers; other languages have a sentence for each code before it. */
-function reasonText(reason) {
-  const next = reason.next_step ? ` → ${reason.next_step}` : "";
+/** What binds a limit and where it changes next: in English the sentence of the gateway. */
+function why(limits, field, value, kind) {
+  const [binding] = limits[`${kind}_reasons`];
+  const sentence = limits[`${kind}_sentence`];
+  if (language === "en" && sentence) return [sentence];
+  const begun = limits[field] > 0 ? word("limited_to", { value }) : word("stopped_by");
+  const next = binding.next_step ? `; ${word("next_step", { at: binding.next_step })}` : "";
+  return [`${begun} `, ...causes(binding), next];
+}
+
+/** English words hold the numbers; other languages have words for each code before them. */
+function causes(reason) {
   const known = `reason.${reason.code}`;
-  if (language === "en" || !hasWord(known)) return reason.text + next;
-  return `${word(known)} (${reason.text})${next}`;
+  if (language === "en" || !hasWord(known)) return [english(reason.text)];
+  return [`${word(known)} (`, english(reason.text), ")"];
 }
 
 function showCells(sample) {

@@ -10,6 +10,13 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
+/** Words of the gateway itself, which are English on a page in any language. */
+export function english(text) {
+  const element = make("span", "", text);
+  element.lang = "en";
+  return element;
+}
+
 /** Replace the children of an element only when what it shows has changed. */
 export function show(element, key, build) {
   if (element.dataset.shown === key) return;

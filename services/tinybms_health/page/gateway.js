@@ -1,7 +1,7 @@
 // The gateway itself: verdict, checks, processes, events.
 
-import { byId, make, show } from "./dom.js";
-import { duration, figure, moment, word } from "./words.js";
+import { byId, english, make, show } from "./dom.js";
+import { duration, figure, hasWord, moment, word } from "./words.js";
 
 const SHADE = { ok: "ok", running: "ok", warning: "warning", starting: "warning" };
 const VERDICT = { ok: "ok", partial: "warning", down: "fault" };
@@ -21,7 +21,7 @@ export function showGateway(status) {
     if (!checks.length) return [make("li", "", word("not_known"))];
     return checks.map((check) => make("li", "",
       make("span", `tag ${SHADE[check.state] ?? "fault"}`, word(`check_state.${check.state}`)),
-      make("span", "", make("strong", "", check.name), check.text ? ` ${check.text}` : "")));
+      make("span", "", make("strong", "", checkName(check.name)), " ", english(check.text))));
   });
   const processes = Object.entries(status?.processes ?? {});
   show(byId("process-list"), JSON.stringify(processes), () => processes.map(([name, report]) =>
@@ -32,6 +32,11 @@ export function showGateway(status) {
       make("td", "", figure(report.cpu_pct, 1, "%")),
       make("td", "", figure(report.rss_bytes === null ? null : report.rss_bytes / 1e6, 1, "MB")),
       make("td", "", figure(report.restarts, 0, "")))));
+}
+
+/** Processes are called by their name in every language. */
+function checkName(name) {
+  return hasWord(`check_name.${name}`) ? word(`check_name.${name}`) : name;
 }
 
 let events = [];
@@ -51,8 +56,11 @@ export function showEvents() {
       make("td", "", word("no_event")))];
     return events.toReversed().map((event) => make("tr", "",
       make("td", "", moment(event.time)), make("td", "", event.source),
-      make("td", "", event.severity === "info" ? event.text
-        : make("span", `tag ${event.severity === "alarm" ? "fault" : "warning"}`,
-          word(event.severity)), event.severity === "info" ? "" : ` ${event.text}`)));
+      make("td", "", ...severityTag(event.severity), english(event.text))));
   });
+}
+
+function severityTag(severity) {
+  if (severity === "info") return [];
+  return [make("span", `tag ${severity === "alarm" ? "fault" : "warning"}`, word(severity)), " "];
 }

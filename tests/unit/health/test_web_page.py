@@ -7,10 +7,15 @@ import re
 
 import pytest
 
+from fake_live import fake_live
+from fake_view import fake_heard, fake_latest, fake_view
 from tinybms_charge.reasons import ReasonCode
+from tinybms_health.status import status_document
 from tinybms_health.values import HISTORY_VALUES
 from tinybms_health.web_page import page_files
 from tinybms_messages.live import AlarmName
+from tinybms_messages.owner import ActiveMode, OwnerMode
+from tinybms_runtime.processes import NAMES
 
 LANGUAGES = ("en", "fr", "de")
 
@@ -54,6 +59,15 @@ def test_every_alarm_has_a_name_and_says_what_to_do() -> None:
 
 def test_every_reason_has_words() -> None:
     assert [code for code in ReasonCode if f"reason.{code}" not in words("en")] == []
+
+
+def test_every_check_has_a_name_in_words() -> None:
+    asked = ActiveMode(mode=OwnerMode.CHARGE_OFF, ends_ns=10**15)
+    heard = fake_heard(live=fake_latest(fake_live(modes=(asked,))))
+    document = status_document(fake_view(heard=heard))
+    named = {check.name for check in document.checks} - {*NAMES, "supervisord"}
+    assert named == {"link", "data", "can", "mqtt", "buffer_store", "owner", "battery"}
+    assert {name for name in named if f"check_name.{name}" in words("en")} == named
 
 
 def test_every_word_that_the_page_asks_for_is_there() -> None:
