@@ -89,7 +89,7 @@ docs: $(STAMP) ## Write the generated pages of deploy/docs and deploy/man anew.
 	@$(PY) -c "from tinybms_mqtt_out.reference import markdown; print(markdown(), end='')" > deploy/docs/mqtt-topics.md
 	@$(PY) -c "from tinybms_ctl.doctor.page import markdown; print(markdown(), end='')" > deploy/docs/troubleshooting.md
 	@mkdir -p deploy/man
-	@$(PY) -c "from tinybms_ctl.main import app; from tinybms_ctl.manpage import manpage; print(manpage(app), end='')" > deploy/man/tinybms-ctl.1
+	@$(PY) -P -m tinybms_ctl.manpage > deploy/man/tinybms-ctl.1
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@$(SETUP) lock

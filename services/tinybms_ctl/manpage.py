@@ -1,8 +1,9 @@
-"""The manual page tinybms-ctl.1, made from the commands themselves: pure."""
+"""The manual page tinybms-ctl.1, made from the commands: `python -m tinybms_ctl.manpage`."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,8 @@ from typing import Final
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
+
+from tinybms_ctl.main import app
 
 NAME: Final = "tinybms-ctl"
 EVERYWHERE: Final = frozenset({"--config", "--help"})
@@ -92,17 +95,17 @@ The password for MQTT, in place of mqtt.password_file.
 """
 
 
-def manpage(app: typer.Typer) -> str:
+def manpage(root: typer.Typer) -> str:
     """The page in the language of man(7), the same on every machine."""
     lines = [_HEAD.rstrip(), ".SH COMMANDS"]
-    for words, command in commands(app).items():
+    for words, command in commands(root).items():
         lines += _command(words, command)
     return "\n".join([*lines, _TAIL])
 
 
-def commands(app: typer.Typer) -> dict[str, TyperCommand]:
+def commands(root: typer.Typer) -> dict[str, TyperCommand]:
     """Every command that people may use, by its words after `tinybms-ctl`, as in `--help`."""
-    return dict(_leaves(get_command(app), ()))
+    return dict(_leaves(get_command(root), ()))
 
 
 def options(command: TyperCommand) -> list[TyperOption]:
@@ -155,3 +158,7 @@ def _paragraph(text: str | None) -> str:
 def _text(text: str) -> str:
     """Text in which nothing has a meaning for troff, and no hyphen becomes a dash."""
     return re.sub(r"-", r"\\-", text.replace("\\", r"\e"))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(manpage(app))
