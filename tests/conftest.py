@@ -24,7 +24,10 @@ def pytest_configure() -> None:
     settings.load_profile("gateway")
 
 
-MANY_STEPS = ("property/test_charge_", "unit/sim_loop/", "safety/", "replay/")
+MANY_STEPS = (
+    *("property/test_charge_", "unit/sim_loop/", "safety/", "replay/"),
+    "process/test_logs_of_an_hour.py",
+)
 """Tests that take millions of steps through code which others cover: measuring their branches
 would make them four times as slow."""
 
