@@ -2,24 +2,32 @@
 
 The body is msgpack. Unknown keys are ignored and new keys have defaults, so that two neighbouring
 releases understand each other during an upgrade. Anything malformed raises `BadMessage`.
+
+Every process reads some twenty messages a second, and reading is a tenth of its work: so msgspec
+makes the typed message out of the bytes in one pass, without plain dictionaries on the way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgpack
 import msgspec
 
 from tinybms_messages.finite import may_hold_endless, require_finite
 from tinybms_messages.header import SCHEMA_VERSION, Header
-from tinybms_messages.topics import MAX_BODY_BYTES, Topic, topic_of
+from tinybms_messages.topics import MAX_BODY_BYTES, TOPICS, Topic, topic_of
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 _MAX_HEADER_BYTES = 1024
+
+_KINDS: Final[set[type[msgspec.Struct]]] = {Header, *(topic.body for topic in TOPICS)}
+_DECODERS: Final[dict[type[msgspec.Struct], msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS
+}
 
 
 class BadMessage(ValueError):
@@ -78,9 +86,9 @@ def _convert(frame: bytes, kind: type[Body], limit: int) -> Body:
     if len(frame) > limit:
         raise BadMessage(f"{kind.__name__} of {len(frame)} bytes, at most {limit}")
     try:
-        plain = msgpack.unpackb(frame)
         if may_hold_endless(frame):
-            require_finite(plain)
-        return msgspec.convert(plain, kind)
-    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+            require_finite(msgpack.unpackb(frame))
+        body: Body = _DECODERS[kind].decode(frame)
+    except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
         raise BadMessage(f"{kind.__name__}: {error}") from error
+    return body
