@@ -59,7 +59,7 @@ class Resting:
 
     def start(self) -> None:
         """Plan the reports."""
-        self._context.loop.every(PERIOD_S, self._report)
+        self._context.loop.every(PERIOD_S, self._report, early_s=PERIOD_S / 5)
 
     def stop(self) -> None:
         """Nothing is held."""
@@ -117,8 +117,8 @@ class BufferService:
             clock=clock,
             loop=loop,
         )
-        loop.every(ASK_PERIOD_S, self._ask)
-        loop.every(PERIOD_S, self._each_second)
+        loop.every(ASK_PERIOD_S, self._ask, early_s=ASK_PERIOD_S / 2)
+        loop.every(PERIOD_S, self._each_second, early_s=PERIOD_S / 5)
 
     def stop(self) -> None:
         """Store all that the MQTT broker has not acknowledged."""

@@ -23,6 +23,8 @@ from tinybms_runtime.runner import ServiceContext
 from tinybms_victron.schedule import SLOTS_PER_S
 
 STATUS_PERIOD_S: Final = 1.0
+SLOT_EARLY_S: Final = 0.05
+"""How much before its time a slot may go out, behind a sample that wakes the process anyway."""
 
 
 class CanOutService:
@@ -52,14 +54,14 @@ class CanOutService:
         # python-can repeats each failure in lines of its own; the channel says it once.
         logging.getLogger("can").setLevel(logging.CRITICAL)
         loop = self._context.loop
-        loop.every(STATUS_PERIOD_S, self._report)
+        loop.every(STATUS_PERIOD_S, self._report, early_s=STATUS_PERIOD_S / 5)
         self._desk.start(lambda: self._core.newest(self._now()))
         if not self._enabled:
             return
         self._context.bus.subscribe(LIVE_DATA, self._take)
         self._channel.open()
         loop.every(self._context.config.can.keepalive_period_ms / 1000, self._beat)
-        loop.every(1 / SLOTS_PER_S, self._slot)
+        loop.every(1 / SLOTS_PER_S, self._slot, early_s=SLOT_EARLY_S)
 
     def stop(self) -> None:
         """See tinybms_runtime.runner.Service."""

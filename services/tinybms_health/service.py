@@ -77,8 +77,8 @@ class HealthService:
         """Start both helper threads and the watchdog."""
         self._supervision.start()
         self._web.start()
-        self._context.loop.every(_STEP_S, self._step, first_s=_STEP_S)
-        self._context.loop.every(_USAGE_S, self._measure)
+        self._context.loop.every(_STEP_S, self._step, first_s=_STEP_S, early_s=_STEP_S / 4)
+        self._context.loop.every(_USAGE_S, self._measure, early_s=_USAGE_S / 4)
 
     def stop(self) -> None:
         """End both threads."""

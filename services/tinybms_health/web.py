@@ -80,7 +80,7 @@ class Web:
         if self._history is not None:
             self._history.start()
         self._http.start()
-        self._context.loop.every(_TICK_S, self._tick, first_s=_TICK_S)
+        self._context.loop.every(_TICK_S, self._tick, first_s=_TICK_S, early_s=_TICK_S / 4)
         self._context.loop.every(_STATUS_S, self._stream_status, first_s=_STATUS_S)
 
     def stop(self) -> None:

@@ -60,7 +60,7 @@ class CriticalOut:
         """Subscribe, and begin to say what has arrived."""
         context = self._context
         context.bus.subscribe(CRITICAL, self._on_critical)
-        context.loop.every(PERIOD_S, self._tell)
+        context.loop.every(PERIOD_S, self._tell, early_s=PERIOD_S / 5)
         if context.config.buffer.enabled:
             self._client = RequestClient(
                 context=context.bus.context,

@@ -10,6 +10,8 @@ SILENT_AFTER_S: Final = 15.0
 BUS_WORKS_S: Final = 5.0
 
 HEALTH: Final = "health"
+WATCHED: Final = (HEALTH, "broker")
+"""Whose heartbeats tell enough: the broker's say that the bus works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class Word:
 
 
 class HealthWatch:
-    """Takes the heartbeats of all processes, with their times on this machine's clock.
+    """Takes the heartbeats of WATCHED, with their times on this machine's clock.
 
     Silence counts only while another process is heard: a broker that is away is no hang of health.
     """

@@ -28,7 +28,7 @@ from tinybms_mqtt_out.critical_out import CriticalOut
 from tinybms_mqtt_out.discovery import Discovery
 from tinybms_mqtt_out.events import Received
 from tinybms_mqtt_out.feed import Feed
-from tinybms_mqtt_out.health_watch import HealthWatch
+from tinybms_mqtt_out.health_watch import WATCHED, HealthWatch
 from tinybms_mqtt_out.manifest import manifest
 from tinybms_mqtt_out.owner_out import OwnerOut
 from tinybms_mqtt_out.publication import Publication
@@ -124,13 +124,13 @@ class MqttOut:
         bus.subscribe(BMS_SETTINGS, self._on_settings)
         bus.subscribe(CAN_STATUS, self._on_can_status)
         bus.subscribe(BUFFER_STATUS, self._on_buffer_status)
-        bus.subscribe(HEARTBEAT, self._on_heartbeat)
+        bus.subscribe(HEARTBEAT, self._on_heartbeat, sources=WATCHED)
         period_s = self._context.config.can.keepalive_period_ms / 1000
-        loop.every(period_s, self._heartbeat, first_s=period_s)
-        loop.every(TICK_S, self._tick, first_s=TICK_S)
-        loop.every(SECOND_S, self._each_second)
+        loop.every(period_s, self._heartbeat, first_s=period_s, early_s=period_s / 5)
+        loop.every(TICK_S, self._tick, first_s=TICK_S, early_s=TICK_S / 2)
+        loop.every(SECOND_S, self._each_second, early_s=SECOND_S / 5)
         if venus_wanted(self._context.config):
-            loop.every(PERIOD_S, self._tell_venus)
+            loop.every(PERIOD_S, self._tell_venus, early_s=PERIOD_S / 5)
         self._critical.start()
         self._uplink.start()
 

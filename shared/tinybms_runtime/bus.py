@@ -7,7 +7,7 @@ repeat) is dropped. Missing numbers are counted by topic and source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -72,9 +72,10 @@ class Bus:
         """The number that the next message of `topic` will carry."""
         return self._sequence.get(topic.address(self._device, self._source), 0) + 1
 
-    def subscribe(self, topic: Topic, handler: Handler) -> None:
-        """Hand messages of `topic` (of all processes, where each has its own) to `handler`."""
-        sources = NAMES if topic.publisher == EVERY_PROCESS else (topic.publisher,)
+    def subscribe(self, topic: Topic, handler: Handler, *, sources: Sequence[str] = NAMES) -> None:
+        """Hand messages of `topic` to `handler`; of a topic that each process has, of `sources`."""
+        if topic.publisher != EVERY_PROCESS:
+            sources = (topic.publisher,)
         for source in sources:
             address = topic.address(self._device, source)
             self._handlers[address] = handler

@@ -27,11 +27,14 @@ LONGEST_WAIT_S: Final = 1.0
 class Timer:
     """A planned action; `cancel` it to take it back."""
 
-    __slots__ = ("action", "due_ns", "period_ns")
+    __slots__ = ("action", "due_ns", "early_ns", "period_ns")
 
-    def __init__(self, due_ns: int, period_ns: int | None, action: Action) -> None:
+    def __init__(
+        self, due_ns: int, period_ns: int | None, action: Action, *, early_ns: int = 0
+    ) -> None:
         self.due_ns = due_ns
         self.period_ns = period_ns
+        self.early_ns = early_ns
         self.action: Action | None = action
 
     def cancel(self) -> None:
@@ -47,6 +50,8 @@ class Loop:
         self._poller = zmq.Poller()
         self._readers: dict[zmq.Socket[bytes] | int, Action] = {}
         self._timers: list[tuple[int, int, Timer]] = []
+        self._early: list[Timer] = []
+        """Those that may run before their time when the loop is awake anyway."""
         self._order = itertools.count()
         self._stopping = False
         self._worst_lag_ns = 0
@@ -71,14 +76,21 @@ class Loop:
         if self._readers.pop(source, None) is not None:
             self._poller.unregister(source)
 
-    def every(self, period_s: float, action: Action, *, first_s: float = 0.0) -> Timer:
+    def every(
+        self, period_s: float, action: Action, *, first_s: float = 0.0, early_s: float = 0.0
+    ) -> Timer:
         """Run `action` each `period_s`, for the first time in `first_s`.
 
         Due times lie on a fixed grid. Slots that passed while the process was stopped or busy are
-        skipped: no burst makes up for them.
+        skipped: no burst makes up for them. What need not be on the dot may run up to `early_s`
+        before its time when the loop is awake for something else: a wake-up of its own costs more
+        than most actions.
         """
         due_ns = self._clock.boottime_ns() + round(first_s * 1e9)
-        return self._plan(Timer(due_ns, round(period_s * 1e9), action))
+        timer = Timer(due_ns, round(period_s * 1e9), action, early_ns=round(early_s * 1e9))
+        if timer.early_ns:
+            self._early.append(timer)
+        return self._plan(timer)
 
     def after(self, delay_s: float, action: Action) -> Timer:
         """Run `action` once, in `delay_s`."""
@@ -131,7 +143,7 @@ class Loop:
         self._run_timers()
 
     def _wait_ms(self, longest_s: float) -> int:
-        while self._timers and self._timers[0][2].action is None:
+        while self._timers and not self._holds(self._timers[0]):
             heapq.heappop(self._timers)
         wait_ns = round(longest_s * 1e9)
         if self._timers:
@@ -139,19 +151,33 @@ class Loop:
         return max(0, math.ceil(wait_ns / 1e6))
 
     def _run_timers(self) -> None:
-        """Run each timer that is due now, once."""
+        """Run each timer that is due now, once, and those that may run before their time."""
         now_ns = self._clock.boottime_ns()
         while self._timers and self._timers[0][0] <= now_ns:
-            _due, _order, timer = heapq.heappop(self._timers)
+            entry = heapq.heappop(self._timers)
+            if self._holds(entry):
+                self._run_timer(entry[2], now_ns)
+        for timer in tuple(self._early):
             if timer.action is None:
-                continue
-            self._worst_lag_ns = max(self._worst_lag_ns, now_ns - timer.due_ns)
-            action = timer.action
-            if timer.period_ns is not None:
-                missed = (now_ns - timer.due_ns) // timer.period_ns
-                timer.due_ns += (missed + 1) * timer.period_ns
-                self._plan(timer)
-            action()
+                self._early.remove(timer)
+            elif timer.due_ns - timer.early_ns <= now_ns:
+                self._run_timer(timer, now_ns)
+
+    @staticmethod
+    def _holds(entry: tuple[int, int, Timer]) -> bool:
+        """Whether a timer is still planned for this time: neither cancelled nor run early."""
+        return entry[2].action is not None and entry[0] == entry[2].due_ns
+
+    def _run_timer(self, timer: Timer, now_ns: int) -> None:
+        action = timer.action
+        if action is None:
+            return
+        self._worst_lag_ns = max(self._worst_lag_ns, now_ns - timer.due_ns)
+        if timer.period_ns is not None:
+            missed = max(0, (now_ns - timer.due_ns) // timer.period_ns)
+            timer.due_ns += (missed + 1) * timer.period_ns
+            self._plan(timer)
+        action()
 
     def _run_handed_over(self) -> None:
         os.eventfd_read(self._wake_fd)

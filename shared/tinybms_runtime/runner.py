@@ -177,7 +177,7 @@ def _serve(context: ServiceContext, build: Build, handler: QueuedLineHandler) ->
     context.log.info(
         "started", extra=fields(pid=os.getpid(), boot=context.boot, version=heart.version)
     )
-    loop.every(PERIOD_S, heart.beat, first_s=FIRST_S)
+    loop.every(PERIOD_S, heart.beat, first_s=FIRST_S, early_s=PERIOD_S / 5)
     service.start()
     loop.run()
     service.stop()

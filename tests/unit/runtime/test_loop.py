@@ -85,6 +85,51 @@ def test_a_timer_may_cancel_itself_and_another(loop: Loop, clock: FakeClock) -> 
     assert ran == ["once"]
 
 
+def test_a_patient_timer_joins_what_wakes_the_loop_and_keeps_its_rate(
+    loop: Loop, clock: FakeClock
+) -> None:
+    start_ns = clock.boottime_ns()
+    ran_at: list[float] = []
+    loop.every(
+        1.0, lambda: ran_at.append(round((clock.boottime_ns() - start_ns) / 1e9, 1)), early_s=0.25
+    )
+    for _ in range(50):
+        turn(loop)
+        clock.advance(0.1)
+    assert ran_at == [0.0, 0.8, 1.8, 2.8, 3.8, 4.8]
+
+
+def test_a_patient_timer_comes_on_time_when_nothing_else_wakes_the_loop(
+    loop: Loop, clock: FakeClock
+) -> None:
+    runs: list[None] = []
+    loop.every(1.0, lambda: runs.append(None), early_s=0.25)
+    turn(loop)
+    clock.advance(0.7)
+    turn(loop)
+    assert len(runs) == 1
+    clock.advance(0.3)
+    turn(loop)
+    assert len(runs) == 2
+    assert loop.take_worst_lag_ms() == 0.0
+
+
+def test_a_patient_timer_that_ran_early_does_not_run_again_at_its_old_time(
+    loop: Loop, clock: FakeClock
+) -> None:
+    runs: list[None] = []
+    timer = loop.every(1.0, lambda: runs.append(None), early_s=0.25)
+    for _ in range(3):
+        turn(loop)
+        clock.advance(0.4)
+    assert len(runs) == 2
+    timer.cancel()
+    for _ in range(5):
+        turn(loop)
+        clock.advance(0.4)
+    assert len(runs) == 2
+
+
 def test_a_descriptor_is_announced_until_it_is_read(loop: Loop) -> None:
     reader, writer = os.pipe()
     read: list[bytes] = []
