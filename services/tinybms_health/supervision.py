@@ -60,6 +60,8 @@ class Supervision:
         self._stopping = threading.Event()
         self._taken = threading.Event()
         self._taken.set()
+        self._pid = 0
+        self._pid_of_connection = 0
         self._thread = threading.Thread(target=self._run, name="supervision", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +90,11 @@ class Supervision:
 
     def _ask(self) -> Answer:
         try:
-            return Answer(programs=self._client.programs(), pid=self._client.pid())
+            programs = self._client.programs()
+            if self._client.connections != self._pid_of_connection:
+                self._pid = self._client.pid()
+                self._pid_of_connection = self._client.connections
+            return Answer(programs=programs, pid=self._pid)
         except SupervisorUnreachableError as error:
             return Answer(programs=None, hung=error.hung, error=str(error))
         except SupervisorError as error:

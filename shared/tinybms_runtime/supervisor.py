@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import xmlrpc.client
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -65,6 +66,11 @@ class SupervisorClient:
     def __init__(self, socket_path: Path, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
         self._socket_path = socket_path
         self._transport = _UnixTransport(socket_path, timeout_s)
+
+    @property
+    def connections(self) -> int:
+        """Connections opened so far: while it stays the same, the same supervisord answers."""
+        return self._transport.connections
 
     def programs(self) -> dict[str, Program]:
         """Every program by its name."""
@@ -154,12 +160,14 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
+    def __init__(self, path: Path, timeout_s: float, on_connect: Callable[[], None]) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = path
         self._timeout_s = timeout_s
+        self._on_connect = on_connect
 
     def connect(self) -> None:
+        self._on_connect()
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self._timeout_s)
         self.sock.connect(str(self._path))
@@ -171,17 +179,22 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path = path
         self._timeout_s = timeout_s
         self._open: _UnixConnection | None = None
+        self.connections = 0
+        """How many were opened so far; http.client opens a new one by itself when one is cut."""
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
         del host
         if self._open is None:
-            self._open = _UnixConnection(self._path, self._timeout_s)
+            self._open = _UnixConnection(self._path, self._timeout_s, self._count)
         return self._open
 
     def close(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _count(self) -> None:
+        self.connections += 1
 
 
 def _program(row: _Row) -> Program:

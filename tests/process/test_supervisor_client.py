@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,9 @@ stdout_logfile={folder}/bad.log
 """
 
 
-@pytest.fixture
-def supervisord(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+@contextmanager
+def started(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisord with its socket in `run_dir`, ended at the end."""
     conf = run_dir / "supervisord.conf"
     conf.write_text(CONF.format(folder=run_dir))
     program = Path(sys.executable).parent / "supervisord"
@@ -54,6 +56,12 @@ def supervisord(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.send_signal(signal.SIGCONT)
     process.terminate()
     process.wait(20)
+
+
+@pytest.fixture
+def supervisord(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with started(run_dir) as process:
+        yield process
 
 
 @pytest.fixture
@@ -78,7 +86,22 @@ def test_it_tells_pids_and_states(
     programs = client.programs()
     assert Path(f"/proc/{programs['good'].pid}").exists()
     assert programs["bad"].pid == 0
+    connections = client.connections
     assert client.pid() == supervisord.pid
+    assert client.connections == connections
+
+
+def test_each_supervisord_is_a_connection_of_its_own(
+    supervisord: subprocess.Popen[bytes], run_dir: Path, client: SupervisorClient
+) -> None:
+    wait_until(lambda: state(client, "good") == "RUNNING", 10, "the good program")
+    before = client.connections
+    client.shutdown()
+    supervisord.wait(20)
+    assert state(client, "good") == "no answer"
+    with started(run_dir):
+        wait_until(lambda: state(client, "good") == "RUNNING", 10, "the next supervisord")
+        assert client.connections > before
 
 
 @pytest.mark.usefixtures("supervisord")
