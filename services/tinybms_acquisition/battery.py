@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tinybms_charge.bms import BmsLimits
+from tinybms_charge.bms import BmsLimits, bms_limits
 from tinybms_messages.live import Identity
 from tinybms_protocol.live import MIN_CELLS
 from tinybms_protocol.plausibility import settings_warnings
@@ -168,28 +168,6 @@ class Battery:
                 single_port=settings.single_port,
             ),
         )
-
-
-def bms_limits(settings: SettingsBlock, version: VersionBlock, cells: int) -> BmsLimits:
-    """The settings that bind the limits."""
-    return BmsLimits(
-        series_cells=cells,
-        fully_charged_v=settings.fully_charged_voltage_v,
-        fully_discharged_v=settings.fully_discharged_voltage_v,
-        early_balancing_v=settings.early_balancing_threshold_v,
-        allowed_imbalance_v=settings.allowed_disbalance_v,
-        over_voltage_v=settings.over_voltage_cutoff_v,
-        under_voltage_v=settings.under_voltage_cutoff_v,
-        discharge_over_current_a=settings.discharge_over_current_cutoff_a,
-        charge_over_current_a=settings.charge_over_current_cutoff_a,
-        peak_discharge_a=settings.peak_discharge_current_cutoff_a,
-        over_heat_c=settings.over_heat_cutoff_c,
-        low_temperature_charge_c=settings.low_temp_charge_cutoff_c,
-        capacity_ah=settings.battery_capacity_ah,
-        charge_restart_enabled=settings.enable_charge_restart_level,
-        single_port=settings.single_port,
-        high_power=version.high_power,
-    )
 
 
 def _advisories(

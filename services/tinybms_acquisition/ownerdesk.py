@@ -58,13 +58,7 @@ class OwnerDesk:
         for mode in self.modes.active:
             left = time_left(mode.left_s(self._context.clock.boottime_ns()))
             self._context.event("mode_kept", f"still asked for: {mode_words(mode)}, {left}")
-        self._server = RequestServer(
-            context=self._context.bus.context,
-            endpoint=self._context.paths.requests("acquisition"),
-            clock=self._context.clock,
-            loop=self._context.loop,
-            answer=self._answer,
-        )
+        self._server = self._context.serve(self._answer)
 
     def close(self) -> None:
         """Answer no more; the modes stay."""

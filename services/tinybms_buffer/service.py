@@ -101,20 +101,14 @@ class BufferService:
     def start(self) -> None:
         """Subscribe, answer claims, begin to ask what was missed."""
         context = self._context
-        zmq_context, clock, loop = context.bus.context, context.clock, context.loop
+        loop = context.loop
         context.bus.subscribe(CRITICAL, self._on_critical)
         context.bus.subscribe(MQTT_DELIVERED, self._on_delivered)
-        self._server = RequestServer(
-            context=zmq_context,
-            endpoint=context.paths.requests("buffer"),
-            clock=clock,
-            loop=loop,
-            answer=self._answer,
-        )
+        self._server = context.serve(self._answer)
         self._client = RequestClient(
-            context=zmq_context,
+            context=context.bus.context,
             endpoint=context.paths.requests("acquisition"),
-            clock=clock,
+            clock=context.clock,
             loop=loop,
         )
         loop.every(ASK_PERIOD_S, self._ask, early_s=ASK_PERIOD_S / 2)

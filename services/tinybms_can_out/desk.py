@@ -38,13 +38,7 @@ class OwnerDesk:
         self._newest = newest
         if self.owner.wishes.stopped_ns is not None:
             self._context.log.warning("still stopped by the owner: tinybms-ctl can start")
-        self._server = RequestServer(
-            context=self._context.bus.context,
-            endpoint=self._context.paths.requests("can_out"),
-            clock=self._context.clock,
-            loop=self._context.loop,
-            answer=self._answer,
-        )
+        self._server = self._context.serve(self._answer)
 
     def close(self) -> None:
         """Answer no more; what was asked for stays."""

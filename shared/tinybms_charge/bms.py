@@ -45,10 +45,13 @@ class BmsLimits:
     """Register 501 bit 8."""
 
 
-def bms_limits(settings: SettingsBlock, version: VersionBlock) -> BmsLimits:
-    """The binding settings out of the decoded settings and version blocks."""
+def bms_limits(settings: SettingsBlock, version: VersionBlock, cells: int) -> BmsLimits:
+    """The binding settings out of the decoded settings and version blocks.
+
+    `cells`: how many the pack has, which register 307 alone does not tell for sure.
+    """
     return BmsLimits(
-        series_cells=settings.series_cells,
+        series_cells=cells,
         fully_charged_v=settings.fully_charged_voltage_v,
         fully_discharged_v=settings.fully_discharged_voltage_v,
         early_balancing_v=settings.early_balancing_threshold_v,

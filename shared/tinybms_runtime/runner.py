@@ -27,6 +27,7 @@ from tinybms_runtime.loop import Loop
 from tinybms_runtime.paths import Paths
 from tinybms_runtime.processes import PROCESSES
 from tinybms_runtime.refusal import say, say_configuration_refused
+from tinybms_runtime.requests import Answer, RequestServer
 
 
 class ExitCode(IntEnum):
@@ -61,6 +62,16 @@ class ServiceContext:
         event = GatewayEvent(code=code, text=text, wall_ns=self.clock.wall_ns(), severity=severity)
         self.bus.publish(GATEWAY_EVENT, event)
         return event
+
+    def serve(self, answer: Answer) -> RequestServer:
+        """Answer requests to this process from now on; the caller closes the server."""
+        return RequestServer(
+            context=self.bus.context,
+            endpoint=self.paths.requests(self.name),
+            clock=self.clock,
+            loop=self.loop,
+            answer=answer,
+        )
 
 
 class Service(Protocol):

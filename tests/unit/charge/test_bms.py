@@ -30,7 +30,7 @@ def settings(firmware: int) -> SettingsBlock:
 
 def test_the_registers_that_bind_come_from_the_settings_block() -> None:
     version = VersionBlock.from_words([0x0102, 0x0301, 252, 0x0418, *[0] * 6])
-    bms = bms_limits(settings(252), version)
+    bms = bms_limits(settings(252), version, 16)
     assert (bms.fully_charged_v, bms.fully_discharged_v) == (3.6, 2.8)
     assert (bms.over_voltage_v, bms.under_voltage_v) == (3.65, 2.5)
     assert (bms.charge_over_current_a, bms.discharge_over_current_a) == (120, 150)
@@ -43,6 +43,6 @@ def test_the_registers_that_bind_come_from_the_settings_block() -> None:
 
 def test_old_firmware_has_no_peak_cut_off() -> None:
     version = VersionBlock.from_words([0x0102, 0x0001, 243, 0x0418, *[0] * 6])
-    bms = bms_limits(settings(243), version)
+    bms = bms_limits(settings(243), version, 16)
     assert bms.peak_discharge_a is None
     assert not bms.high_power
