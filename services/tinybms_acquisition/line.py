@@ -90,6 +90,8 @@ class LineMachine:
         self._asked_s = now_s
         self._decoder: ReplyDecoder | None = None
         self._deadline_s = 0.0
+        self._wire_s = 0.0
+        """Time on the wire of the open request and its answer; 0 when that can be of any length."""
         self._whole_from_s = now_s
         self._turnarounds_s: deque[float] = deque(maxlen=TURNAROUNDS_KEPT)
         self._quiet_until_s = now_s + GAP_S
@@ -170,7 +172,8 @@ class LineMachine:
         self._received = bytearray()
         self._kinds = []
         self._deadline_s = now_s + timeout_s
-        self._whole_from_s = now_s + self._shortest_s(request)
+        self._wire_s = earliest_reply_s(request)
+        self._whole_from_s = now_s + self._wire_s + self._shortest_turnaround_s()
         verdict = "asked" if self._copies == 1 else "repeated"
         self.frames.append(FrameNote(at_s=now_s, sent=True, data=frame, verdict=verdict))
         return frame
@@ -204,20 +207,18 @@ class LineMachine:
         if isinstance(outcome, Nack):
             return self._refused(request, outcome, now_s)
         self.replies += 1
-        self._learn(request, now_s)
+        self._learn(now_s)
         return self._end(request, outcome, None, now_s)
 
-    def _shortest_s(self, request: Request) -> float:
-        wire_s = earliest_reply_s(request)
-        if not wire_s:
+    def _shortest_turnaround_s(self) -> float:
+        if not self._wire_s:
             return 0.0
-        return wire_s + min(LONGEST_TURNAROUND_S, min(self._turnarounds_s, default=0.0))
+        return min(LONGEST_TURNAROUND_S, min(self._turnarounds_s, default=0.0))
 
-    def _learn(self, request: Request, now_s: float) -> None:
+    def _learn(self, now_s: float) -> None:
         """Note how long the BMS took beyond the time on the wire."""
-        wire_s = earliest_reply_s(request)
-        if wire_s and self._copies == 1:
-            self._turnarounds_s.append(max(0.0, now_s - self._asked_s - wire_s))
+        if self._wire_s and self._copies == 1:
+            self._turnarounds_s.append(max(0.0, now_s - self._asked_s - self._wire_s))
 
     def _refused(self, request: Request, nack: Nack, now_s: float) -> Exchange | None:
         self._count(nack.kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tinybms_protocol.crc import with_crc
@@ -69,6 +70,7 @@ def ack(command: Command) -> ReplyShape:
     return ReplyShape(command=command, form=ReplyForm.ACK)
 
 
+@lru_cache(maxsize=256)
 def exactly(command: Command, size: int) -> ReplyShape:
     """The shape of an answer with exactly `size` payload bytes."""
     return ReplyShape(command=command, form=REPLY_FORMS[command], sizes=(size,), max_size=size)
