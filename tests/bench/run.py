@@ -22,6 +22,7 @@ from rich.table import Table
 from bench_buffer import measure_buffer
 from bench_drain import measure_drain
 from bench_gateway import MeasuredGateway
+from bench_health import measure_health
 from bench_measures import (
     LIMIT_TOPIC,
     Row,
@@ -37,6 +38,7 @@ from bench_rig import MeasuredMqtt
 from tinybms_runtime.processes import NAMES
 
 REPORT = Path("build/bench.json")
+HEALTH_REPORT = Path("build/bench-health.json")
 DRAIN_REPORT = Path("build/bench-drain.json")
 
 
@@ -53,14 +55,18 @@ def main() -> int:
         metavar="RECORDS",
         help="measure the replay of stored records and nothing else (100000 when not given)",
     )
+    parser.add_argument("--health", action="store_true", help="measure health and nothing else")
     options = parser.parse_args()
     console = Console(width=150)
     report, rows = REPORT, list[Row]()
-    if options.drain is None:
+    if options.health:
+        report, rows = HEALTH_REPORT, measure_health(console.print)
+    elif options.drain is None:
         rows += _pipeline(options.falls, options.rounds, console)
         rows += _plain(options.falls, console)
         rows += [*_ratios(rows), *measure_buffer(console.print)]
         rows += measure_mqtt(console.print)
+        rows += measure_health(console.print)
     else:
         report, rows = DRAIN_REPORT, measure_drain(options.drain, console.print)
     console.print(_table(rows))
