@@ -96,7 +96,8 @@ class Keeper:
         if store is None:
             return Claimed(store="")
         try:
-            records = store.claim(claim.claimer, claim.limit)
+            held = self.tracker.held(self._now_s())
+            records = store.claim(claim.claimer, claim.limit, held)
         except (StorageOff, Damaged) as trouble:
             self._trouble(trouble)
             return Claimed(store="")

@@ -31,8 +31,12 @@ SELECT: Final = (
     "boottime_ns, kernel_boot_id, time_ok, wall_offset_ns FROM record "
     "JOIN origin ON origin.id = record.origin JOIN machine_run ON machine_run.id = machine_run "
 )
-IN_ORDER: Final = SELECT + "ORDER BY rank, record.origin, seq LIMIT ?"
-"""Alarms, events, samples; each class by the start of its maker and its number."""
+IN_ORDER: Final = SELECT + (
+    "WHERE rank = ? AND (record.origin, seq) < (?, ?) ORDER BY rank, record.origin, seq LIMIT ?"
+)
+"""Those of a class before some place, by the start of their maker and their number."""
+NO_PLACE: Final = (2**63 - 1, 0)
+"""Behind every record."""
 
 _BIGGEST: Final = 2**63 - 1
 _ROW_BYTES: Final = 300

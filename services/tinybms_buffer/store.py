@@ -21,6 +21,7 @@ from tinybms_buffer.opening import SCHEMA_VERSION, quick_check
 from tinybms_buffer.rows import (
     IN_ORDER,
     INSERT,
+    NO_PLACE,
     RANKS,
     SELECT,
     from_row,
@@ -130,20 +131,21 @@ class Store:
         with self._transaction() as change:
             self._note_gap(change, gap)
 
-    def claim(self, claimer: str, limit: int) -> list[StoredRecord]:
-        """The next records in order of delivery, leased to `claimer`."""
+    def claim(
+        self, claimer: str, limit: int, held: Sequence[tuple[str, int]] = ()
+    ) -> list[StoredRecord]:
+        """The next records in order of delivery, leased to `claimer`.
+
+        `held`: starts of which nothing is given out from this number on.
+        """
         now_ns = self._clock.boottime_ns()
         limit = min(limit, self._leases.open(claimer, now_ns))
         if limit <= 0 or len(self._unremoved) >= MOST_UNREMOVED:
             return []
-        taken = self._leases.held | self._unremoved
         claimed: list[StoredRecord] = []
         size = 0
         with self._db.guard():
-            for row in self._db.connection.execute(IN_ORDER, (limit + len(taken),)):
-                if row[0] in taken:
-                    continue
-                stored = from_row(self._db.with_offset(row))
+            for stored in self._next(limit, self._first_place(held)):
                 size += stored_bytes(stored.record)
                 if claimed and (len(claimed) >= limit or size > MAX_RECORDS_BYTES):
                     break
@@ -286,6 +288,21 @@ class Store:
             raise
         for gap in change.gaps:
             self.removed[gap.kind] = self.removed.get(gap.kind, 0) + gap.count
+
+    def _next(self, count: int, before: tuple[int, int]) -> Iterator[StoredRecord]:
+        """Rows before a place that nobody has, class by class; at least `count` if there are."""
+        taken = self._leases.held | self._unremoved
+        for rank in sorted(RANKS.values()):
+            values = (rank, *before, count + len(taken))
+            for row in self._db.connection.execute(IN_ORDER, values):
+                if row[0] not in taken:
+                    yield from_row(self._db.with_offset(row))
+
+    def _first_place(self, held: Sequence[tuple[str, int]]) -> tuple[int, int]:
+        known = [(self._db.known_origin(boot), number) for boot, number in held]
+        return min(
+            ((origin, number) for origin, number in known if origin is not None), default=NO_PLACE
+        )
 
     def _first_stored(self, count: int, which: str = "") -> list[StoredRecord]:
         statement = f"{SELECT}{which}ORDER BY record.id LIMIT ?"

@@ -1,7 +1,8 @@
 """Which critical records have not arrived yet, and which have not even been received. Pure.
 
 A record that the MQTT broker has not acknowledged for WAIT_S is due to be stored. Numbers that are
-missing in between are asked for at acquisition, which keeps the newest records in its ring.
+missing in between are asked for at acquisition, which keeps the newest records in its ring. Until
+they are here, or their time is over, what is younger is stored but not given out: order counts.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from tinybms_messages.requests import MAX_RECORDS, CatchUp, CaughtUp
 from tinybms_messages.sequences import SequenceSet
 
 WAIT_S: Final = 2.0
-HOLD_S: Final = 10.0
-"""How long records wait for older ones that are being asked for, so that order is kept. The ring
-answers as soon as acquisition is back, which takes 5 s on a machine that is busy with much else."""
+STORE_HOLD_S: Final = 10.0
+"""How long records of a later start wait in memory until the ring has said which starts there were,
+and for those of an earlier one: starts are numbered as they are stored. Records of one start are
+stored without such a wait."""
+REPLAY_HOLD_S: Final = 60.0
+"""How long stored records wait for older ones that may still come. They lie safe on the disk and
+live values go on, so this is much longer than acquisition takes to be back on a busy machine."""
 INVENTORY_PERIOD_S: Final = 5.0
 """A last record that the bus lost shows in the ring's inventory alone."""
 RETRY_S: Final = 1.0
@@ -37,6 +42,7 @@ class RememberedBoot(msgspec.Struct, frozen=True, kw_only=True):
     top: int
     done: tuple[Range, ...]
     stored: tuple[Range, ...]
+    placed: bool = True
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,13 +54,37 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class _Boot:
-    """`known`: received, acknowledged or given up, in whatever way."""
+    """`known`: received, acknowledged or given up, in whatever way.
 
+    `placed`: the ring has said which starts were before this one; asked for since `since_s`.
+    """
+
+    since_s: float
     top: int = 0
+    placed: bool = False
     known: SequenceSet = field(default_factory=SequenceSet)
     done: SequenceSet = field(default_factory=SequenceSet)
     stored: SequenceSet = field(default_factory=SequenceSet)
     pending: dict[int, tuple[Critical, float]] = field(default_factory=dict)
+
+
+MAX_SEQ: Final = 2**63 - 1
+Place = tuple[str, int]
+"""The start of acquisition and the number of a record."""
+
+
+class _Wait:
+    """How long the same record has been awaited."""
+
+    def __init__(self) -> None:
+        self._place: Place | None = None
+        self._since_s = 0.0
+
+    def lasts_s(self, place: Place | None, now_s: float) -> float:
+        """Time since this place was first awaited."""
+        if place != self._place:
+            self._place, self._since_s = place, now_s
+        return now_s - self._since_s
 
 
 class Tracker:
@@ -68,13 +98,15 @@ class Tracker:
         self._inventory_at_s = now_s
         self._ask_at_s = now_s
         self._answered = False
-        self._incomplete_since_s: float | None = now_s
+        self._started_s = now_s
+        self._store_wait = _Wait()
+        self._replay_wait = _Wait()
         self._asked: CatchUp | None = None
         self._asked_tops: dict[str, int] = {}
         self._vain = 0
         self._lost = 0
         for remembered in () if memory is None else memory.boots:
-            boot = _Boot(top=remembered.top)
+            boot = _Boot(since_s=now_s, top=remembered.top, placed=remembered.placed)
             boot.done = SequenceSet(remembered.done)
             boot.stored = SequenceSet(remembered.stored)
             boot.known = SequenceSet([*remembered.done, *remembered.stored])
@@ -89,7 +121,7 @@ class Tracker:
         """A record came, by the bus or from the ring."""
         boot = self._boots.get(record.boot)
         if boot is None:
-            boot = self._boots[record.boot] = _Boot()
+            boot = self._boots[record.boot] = _Boot(since_s=now_s)
             # What the process before this one said last may have been lost.
             self._inventory_at_s = now_s
         boot.top = max(boot.top, record.seq)
@@ -102,7 +134,7 @@ class Tracker:
         """Note what arrived; of that, by boot, what is in the store and may go from there."""
         stored: list[tuple[str, list[Range]]] = []
         for said in delivered.boots:
-            boot = self._boots.setdefault(said.boot, _Boot())
+            boot = self._boots.setdefault(said.boot, _Boot(since_s=self._started_s))
             before = boot.done
             news = [part for span in said.numbers().ranges() for part in before.missing(*span)]
             for first, last in news:
@@ -117,21 +149,34 @@ class Tracker:
 
     def due(self, now_s: float) -> list[Critical]:
         """What should be stored now, in order; `stored` must follow once it is."""
-        if self._holds_back(now_s):
-            return []
         late: list[Critical] = []
         younger: list[Critical] = []
-        for record, came_s in self._in_order():
-            younger.append(record)
-            if now_s - came_s >= WAIT_S:
-                # All before it go along, also if they came later: order counts.
-                late += younger
-                younger = []
+        for boot, overtaken_up_to in self._storable(now_s):
+            for number in sorted(boot.pending):
+                record, came_s = boot.pending[number]
+                younger.append(record)
+                if now_s - came_s >= WAIT_S or number < overtaken_up_to:
+                    # All before it go along, also if they came later: order counts.
+                    late += younger
+                    younger = []
         return late
+
+    def held(self, now_s: float) -> tuple[Place, ...]:
+        """For each start that has to wait the number from which on its records do."""
+        place = self._first_place(now_s, pending=True)
+        if place is None or self._replay_wait.lasts_s(place, now_s) >= REPLAY_HOLD_S:
+            return ()
+        names = list(self._boots)
+        later = names[names.index(place[0]) + 1 :]
+        return (place, *((name, 0) for name in later))
 
     def pending(self) -> list[Critical]:
         """All that is neither acknowledged nor stored, in order."""
-        return [record for record, _ in self._in_order()]
+        return [
+            boot.pending[number][0]
+            for boot in self._boots.values()
+            for number in sorted(boot.pending)
+        ]
 
     def stored(self, records: Iterable[Critical]) -> None:
         """`records` are on the disk, or were refused for good."""
@@ -172,16 +217,16 @@ class Tracker:
     def caught_up(self, answer: CaughtUp, now_s: float) -> None:
         """Acquisition answered the last request."""
         asked, self._asked = self._asked, None
-        self._take_inventory(answer)
+        self._take_inventory(answer, now_s)
         for record in answer.records:
             self.take(record, now_s)
         if asked is not None and asked.boot in self._boots:
             self._note_progress(self._boots[asked.boot], asked.ranges)
-        if not self._answered:
-            self._incomplete_since_s = None
         self._fresh = False
         self._answered = True
-        self._inventory_at_s = now_s + INVENTORY_PERIOD_S
+        # A start that began while the answer was on its way is not in it.
+        complete = all(boot.placed for boot in self._boots.values() if boot.top)
+        self._inventory_at_s = now_s + (INVENTORY_PERIOD_S if complete else 0.0)
         self._ask_at_s = now_s
 
     def take_lost(self) -> int:
@@ -199,24 +244,45 @@ class Tracker:
                     top=boot.top,
                     done=tuple(boot.done.ranges()),
                     stored=tuple(boot.stored.ranges()),
+                    placed=boot.placed,
                 )
                 for name, boot in self._boots.items()
             ),
         )
 
-    def _in_order(self) -> Iterator[tuple[Critical, float]]:
-        for boot in self._boots.values():
-            for number in sorted(boot.pending):
-                yield boot.pending[number]
+    def _storable(self, now_s: float) -> Iterator[tuple[_Boot, int]]:
+        """Starts whose records may be stored, each with the number that was stored too early.
 
-    def _holds_back(self, now_s: float) -> bool:
-        """Whether older records are still being asked for, at most HOLD_S long."""
-        if self._answered and not any(self._gaps(boot) for boot in self._boots.values()):
-            self._incomplete_since_s = None
-            return False
-        if self._incomplete_since_s is None:
-            self._incomplete_since_s = now_s
-        return now_s - self._incomplete_since_s < HOLD_S
+        Starts after one of which records are missing have to wait, but not for ever.
+        """
+        place = self._first_place(now_s, pending=False)
+        if self._store_wait.lasts_s(place, now_s) >= STORE_HOLD_S:
+            place = None
+        boots = list(self._boots.items())
+        if place is not None:
+            end = [name for name, _ in boots].index(place[0])
+            boots = boots[:end] if place[1] == 0 else boots[: end + 1]
+        overtaken = [boot.stored.last for _, boot in boots]
+        for index, (_, boot) in enumerate(boots):
+            yield boot, MAX_SEQ if any(overtaken[index + 1 :]) else overtaken[index]
+
+    def _first_place(self, now_s: float, *, pending: bool) -> Place | None:
+        """The first record that is missing and may still come, or that waits to be stored.
+
+        Number 0 when the start itself waits for its place among the others.
+        """
+        for name, boot in self._boots.items():
+            if boot.top and not boot.placed and now_s - boot.since_s < STORE_HOLD_S:
+                return name, 0
+            first = [low for low, _ in self._gaps(boot)[:1]]
+            first += boot.pending if pending else ()
+            if first:
+                return name, min(first)
+        starting = not self._answered and now_s - self._started_s < STORE_HOLD_S
+        if not starting or not self._boots:
+            return None
+        last, boot = next(reversed(self._boots.items()))
+        return last, boot.top + 1
 
     @staticmethod
     def _gaps(boot: _Boot) -> list[Range]:
@@ -230,18 +296,20 @@ class Tracker:
             self._vain = 0
             self._give_up(boot, left)
 
-    def _take_inventory(self, answer: CaughtUp) -> None:
+    def _take_inventory(self, answer: CaughtUp, now_s: float) -> None:
         """The ring's order is the order of the process starts; what it lacks nobody has."""
         held = {entry.boot: entry for entry in answer.inventory}
         for name, boot in self._boots.items():
             if name not in held:
                 # What came while the answer was on its way is younger than the answer.
                 self._give_up(boot, ((1, self._asked_tops.get(name, 0)),))
+                boot.placed = boot.placed or name in self._asked_tops
         for name, entry in held.items():
             known_before = name in self._boots
-            boot = self._boots.pop(name) if known_before else _Boot()
+            boot = self._boots.pop(name) if known_before else _Boot(since_s=now_s)
             self._boots[name] = boot
             boot.top = max(boot.top, entry.last)
+            boot.placed = True
             if self._fresh and not known_before:
                 # From before our time: nobody can say whether it arrived.
                 boot.known.add(1, entry.first - 1)

@@ -118,13 +118,13 @@ class CriticalOut:
         if self._rows == 0 and self._replay.idle and self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        client = self._client
-        room = self._uplink.room
+        client, now_s = self._client, self._now_s()
+        room = self._uplink.room(now_s)
         if client is None or room == 0:
             return
-        now_s = self._now_s()
         for publication in self._replay.step(now_s, room):
-            self._uplink.offer(publication)
+            # At the same moment: one that found no way would come after those behind it.
+            self._uplink.offer(publication, now_s)
         question = None if client.busy else self._replay.question(now_s, self._rows)
         if question is not None:
             client.ask(

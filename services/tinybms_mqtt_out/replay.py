@@ -42,7 +42,8 @@ class Replay:
     """`step` says what to publish, `question` what to ask buffer; `now_s` is CLOCK_BOOTTIME."""
 
     def __init__(self, *, claimer: str, rate: int, delivered: Delivered, make: Make) -> None:
-        self._claimer = claimer
+        self._name = claimer
+        self._silences = 0
         self._rate = rate
         self._delivered = delivered
         self._make = make
@@ -111,6 +112,7 @@ class Replay:
 
     def silence(self, now_s: float) -> None:
         """Buffer did not answer; what arrived is told again."""
+        self._silences += 1
         self._claim_at_s = self._ack_at_s = now_s + RETRY_S
 
     def arrived(self, record: RecordId) -> None:
@@ -127,6 +129,15 @@ class Replay:
     def disconnected(self) -> None:
         """What was on its way is to be published again."""
         self._on_the_way.clear()
+
+    @property
+    def _claimer(self) -> str:
+        """Another one after each silence: an answer that got lost has leased what nobody has.
+
+        Buffer frees the leases of a former claimer at once; otherwise its next answer would begin
+        behind them.
+        """
+        return f"{self._name}-{self._silences}"
 
     def _note_arrival(self, number: int) -> None:
         self._on_the_way.discard(number)

@@ -86,18 +86,20 @@ class Uplink:
         """Whether the broker takes our messages."""
         return self._session.state is State.ONLINE
 
-    @property
-    def room(self) -> int:
-        """Messages with QoS 1 that could go at once without making anything wait."""
-        return self._session.room(self._now_s())
+    def room(self, now_s: float) -> int:
+        """Messages with QoS 1 that go at once, without making anything wait, if offered at `now_s`.
+
+        Of a later moment nothing is known: the broker may count as stalled by then.
+        """
+        return self._session.room(now_s)
 
     def start(self) -> None:
         """Begin to connect."""
         self._do(self._session.start(self._now_s()))
 
-    def offer(self, publication: Publication) -> None:
-        """Publish if and when the way is free."""
-        self._do(self._session.offer(publication, self._now_s()))
+    def offer(self, publication: Publication, now_s: float | None = None) -> None:
+        """Publish if and when the way is free, now or at the moment that `room` was asked for."""
+        self._do(self._session.offer(publication, self._now_s() if now_s is None else now_s))
 
     def subscribe(self, filters: tuple[str, ...]) -> None:
         """Ask the broker for messages; a subscription ends with its connection."""

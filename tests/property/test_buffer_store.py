@@ -16,7 +16,7 @@ from fake_clock import FakeClock
 from fake_critical import record_at
 from fake_store import BUFFER_BOOT, open_store
 from tinybms_buffer.bounds import StoreLimits
-from tinybms_buffer.rows import IN_ORDER, from_row
+from tinybms_buffer.rows import IN_ORDER, NO_PLACE, RANKS, from_row
 from tinybms_buffer.store import Store
 from tinybms_messages.critical import Critical, CriticalClass
 from tinybms_messages.requests import LEASE_S, StoredRecord
@@ -187,8 +187,11 @@ class StoreMachine(RuleBasedStateMachine):
     def _rows(self) -> list[Critical]:
         """All rows in order of delivery, read past claims and leases."""
         database = self.store._db
-        found = database.connection.execute(IN_ORDER, (10_000,)).fetchall()
-        return [from_row(database.with_offset(row)).record for row in found]
+        return [
+            from_row(database.with_offset(row)).record
+            for rank in sorted(RANKS.values())
+            for row in database.connection.execute(IN_ORDER, (rank, *NO_PLACE, 10_000)).fetchall()
+        ]
 
 
 StoreMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fake_clock import FakeClock
-from fake_critical import make_alarm, make_record, record_at
+from fake_critical import BOOT, make_alarm, make_record, record_at
 from fake_store import CLAIMER, claim_all, open_store
 from tinybms_buffer.leases import MOST_LEASED
-from tinybms_buffer.rows import IN_ORDER, MAX_RECORD_BYTES
+from tinybms_buffer.rows import IN_ORDER, MAX_RECORD_BYTES, NO_PLACE
 from tinybms_buffer.store import Store
 from tinybms_messages.critical import CriticalClass
 from tinybms_messages.requests import LEASE_S, MAX_RECORDS_BYTES
@@ -78,6 +78,19 @@ def test_a_claimed_record_is_not_claimed_twice_until_its_lease_ends(
     assert store.claim(CLAIMER, 100) == []
     clock.advance(0.2)
     assert [stored.record.seq for stored in store.claim(CLAIMER, 100)] == [1, 2]
+
+
+def test_nothing_is_given_out_from_the_place_on_that_is_held(store: Store) -> None:
+    store.append([make_record(seq) for seq in (1, 2, 4)])
+    store.append([make_alarm(3), make_alarm(5), make_record(1, boot="later")])
+    held = ((BOOT, 4), ("later", 0), ("never stored", 0))
+    assert [stored.record.seq for stored in store.claim(CLAIMER, 100, held)] == [3, 1, 2]
+    rest = store.claim(CLAIMER, 100)
+    assert [(one.record.boot, one.record.seq) for one in rest] == [
+        (BOOT, 5),
+        (BOOT, 4),
+        ("later", 1),
+    ]
 
 
 def test_a_new_claimer_frees_what_its_predecessor_had(store: Store) -> None:
@@ -241,7 +254,7 @@ def test_claims_and_acknowledgements_use_the_indexes_alone(
     open_store(tmp_path / "buffer.db", clock).close()
     connection = sqlite3.connect(tmp_path / "buffer.db")
     statements = [
-        (IN_ORDER, (100,)),
+        (IN_ORDER, (2, *NO_PLACE, 100)),
         ("DELETE FROM record WHERE id = ?", (1,)),
         ("DELETE FROM record WHERE rank = ? AND origin = ? AND seq BETWEEN ? AND ?", (1, 1, 1, 2)),
     ]

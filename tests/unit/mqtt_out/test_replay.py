@@ -154,6 +154,16 @@ def test_an_unanswered_acknowledgement_is_told_again() -> None:
     assert bench.seqs == [1, 2]
 
 
+def test_after_a_lost_answer_another_claimer_asks_so_that_no_lease_is_skipped() -> None:
+    bench = Bench(rows=3)
+    lost = bench.replay.question(bench.now_s, 3)
+    bench.replay.silence(bench.now_s)
+    again = bench.replay.question(bench.now_s + 5.0, 3)
+    assert isinstance(lost, Claim)
+    assert isinstance(again, Claim)
+    assert again.claimer != lost.claimer
+
+
 def test_a_refusal_pauses_the_replay() -> None:
     bench = Bench(rows=5)
     bench.step()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tinybms_mqtt_out.publication import Kind, Publication
+from tinybms_mqtt_out.publication import Kind, Publication, RecordId
 from tinybms_mqtt_out.session import (
     ACK_TIMEOUT_S,
     CONNACK_TIMEOUT_S,
@@ -119,6 +119,26 @@ def test_telemetry_is_held_back_while_the_broker_does_not_answer_and_made_up_for
     assert session.acknowledged(token, STALL_S + 0.2) == (FullSet(),)
     assert len(tokens(session.offer(telemetry(), STALL_S + 0.3))) == 1
     assert session.failed == 1
+
+
+def test_what_room_promises_an_offer_of_the_same_moment_gets() -> None:
+    """A moment later the broker may count as stalled: then a record would be passed over."""
+    session = online()
+    session.offer(critical("soc_percent"), 0.0)
+    room = session.room(STALL_S)
+    records = [
+        Publication(
+            topic="replay/soc_percent",
+            payload=b"{}",
+            qos=1,
+            kind=Kind.REPLAY,
+            record=RecordId(boot="b", seq=seq),
+        )
+        for seq in range(1, room + 1)
+    ]
+    assert room > 1
+    assert all(len(tokens(session.offer(one, STALL_S))) == 1 for one in records)
+    assert session.room(STALL_S + 0.1) == 0
 
 
 def test_what_is_offered_offline_is_counted_and_forgotten() -> None:
