@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PROOF_ARGS ?=
 
-.PHONY: help venv demo test test-long test-homeassistant test-node-red test-page test-prometheus test-systemd soak bench lint format docs lock wheel clean
+.PHONY: help venv demo test test-long test-homeassistant test-node-red test-page test-prometheus test-systemd test-install soak bench lint format docs lock wheel wheelhouse clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,7 +33,7 @@ test: $(STAMP) ## All tests that take less than a minute, with branch coverage.
 test-long: $(STAMP) ## The tests of `make test` and those that take minutes.
 	@$(SETUP) mosquitto
 	@$(SETUP) strace
-	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered and not page and not prometheus and not systemd" $(PYTEST_ARGS)
+	@TINYBMS_EXAMPLES=2000 $(SETUP) test -m "not soak and not bench and not homeassistant and not nodered and not page and not prometheus and not systemd and not install" $(PYTEST_ARGS)
 
 test-homeassistant: $(STAMP) ## Home Assistant itself as the judge; makes an environment for it once.
 	@$(SETUP) mosquitto
@@ -62,6 +62,12 @@ test-prometheus: $(STAMP) ## promtool reads /metrics and the alert rules in depl
 test-systemd: $(STAMP) ## systemd-analyze reads the units in deploy/systemd.
 	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze is missing; install the package systemd." >&2; exit 1; }
 	@$(PY) -m pytest -q -m systemd tests/system/test_systemd.py
+
+test-install: $(STAMP) ## install.sh in a Debian 12 tree of its own (root), and shellcheck; makes build/install once.
+	@$(SETUP) mosquitto
+	@$(SETUP) install-tools
+	@$(SETUP) wheelhouse
+	@$(PY) -m pytest -q -m install tests/install $(PYTEST_ARGS)
 
 soak: $(STAMP) ## Tests that run for hours.
 	@$(SETUP) mosquitto
@@ -97,6 +103,9 @@ lock: ## Write the lock files anew from pyproject.toml.
 wheel: $(STAMP) ## Build dist/tinybms_gateway-*.whl.
 	$(PY) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
 	@ls -1 dist/*.whl
+
+wheelhouse: $(STAMP) ## Fill build/wheelhouse: all that install.sh needs on a machine without internet.
+	@$(SETUP) wheelhouse
 
 clean: ## Remove everything that make made.
 	rm -rf .venv .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

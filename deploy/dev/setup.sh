@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the Makefile needs on a fresh Debian 12 machine. Run it as: setup.sh venv | mosquitto | strace | chromium | promtool | demo | test | lock
+# What the Makefile needs on a fresh Debian 12 machine. Run it as: setup.sh venv | mosquitto | strace | chromium | promtool | install-tools | demo | test | wheelhouse | lock
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -143,6 +143,34 @@ test_with_coverage() {
   return "$status"
 }
 
+# Everything that an installation without internet needs, for machines like this one: the wheels, pip,
+# and install.sh with its files. For others: WHEELHOUSE_FOR="--python-version 3.13 --platform manylinux_2_28_aarch64"
+wheelhouse() {
+  local folder=build/wheelhouse pip=(.venv/bin/python -m pip) for_others=()
+  read -r -a for_others <<<"${WHEELHOUSE_FOR:-}"
+  rm -rf "$folder.new"
+  mkdir -p "$folder.new"
+  "${pip[@]}" download -q --require-hashes --only-binary :all: ${for_others[@]+"${for_others[@]}"} \
+    -d "$folder.new" -r requirements.lock -r requirements-pip.lock
+  "${pip[@]}" wheel -q --no-deps --no-build-isolation --wheel-dir "$folder.new" .
+  cp -r requirements.lock deploy/install.sh deploy/install deploy/systemd deploy/udev "$folder.new/"
+  rm -rf "$folder"
+  mv "$folder.new" "$folder"
+  say "made $folder ($(du -sh "$folder" | cut -f1)); on the other machine: $folder/install.sh"
+}
+
+# Trees for the tests of install.sh, and what judges shell scripts.
+install_tools() {
+  local need=()
+  command -v debootstrap >/dev/null || need+=(debootstrap)
+  command -v shellcheck >/dev/null || need+=(shellcheck)
+  [ ${#need[@]} -eq 0 ] && return
+  if may_install && apt_install "${need[@]}"; then
+    return
+  fi
+  fail "the tests of install.sh need packages that are missing: ${need[*]}"
+}
+
 lock() {
   local env=build/lock-venv python extra
   if [ ! -x "$env/bin/pip-compile" ]; then
@@ -150,25 +178,28 @@ lock() {
     "$python" -m venv "$env"
     "$env/bin/pip" install -q pip-tools==7.6.2
   fi
-  compile() {
+  compile_from() {
     "$env/bin/pip-compile" -q --upgrade --no-header --generate-hashes --allow-unsafe --strip-extras \
-      --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options "$@" pyproject.toml
+      --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options "$@"
   }
+  compile() { compile_from "$@" pyproject.toml; }
   compile -o requirements.lock
   for extra in dev demo; do
     compile --extra "$extra" -c requirements.lock -o "requirements-$extra.lock"
   done
+  echo pip | compile_from - -o requirements-pip.lock
   ! grep -nE '://|^ *--(index|extra-index|find-links|trusted)' requirements*.lock ||
     fail "a lock file names a place to download from."
 }
 
 case "${1:-}" in
-  venv | lock) "$1" ;;
+  venv | wheelhouse | lock) "$1" ;;
   mosquitto) test_broker ;;
   strace) tracer ;;
   chromium) browser ;;
   promtool) prometheus_tool ;;
+  install-tools) install_tools ;;
   demo) demo_broker ;;
   test) shift; test_with_coverage "$@" ;;
-  *) fail "usage: $0 venv | mosquitto | strace | chromium | promtool | demo | test [pytest arguments] | lock" ;;
+  *) fail "usage: $0 venv | mosquitto | strace | chromium | promtool | install-tools | demo | test [pytest arguments] | wheelhouse | lock" ;;
 esac

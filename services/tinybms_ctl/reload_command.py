@@ -13,7 +13,7 @@ import typer
 from tinybms_config.parse import Parsed
 from tinybms_ctl.look import look
 from tinybms_ctl.options import ConfigOption, load_or_exit, say
-from tinybms_ctl.restarting import added, removed, replaced, restarted
+from tinybms_ctl.restarting import STARTS_WITHIN_S, added, removed, replaced, restarted
 from tinybms_ctl.takeover import sample_arrives
 from tinybms_health.document import StatusDocument
 from tinybms_runtime.paths import Paths
@@ -22,6 +22,8 @@ from tinybms_runtime.supervisor import Changes, SupervisorClient, SupervisorErro
 
 WITHIN_S: Final = 60.0
 SAMPLE_WITHIN_S: Final = 20.0
+CAN_STARTS_WITHIN_S: Final = 5.0
+"""While it does not start the GX hears nothing: the sooner that is said the better."""
 STEADY_S: Final = 5.0
 """What comes up well and ends at once is not well."""
 _LOOK_S: Final = 0.5
@@ -86,8 +88,10 @@ def _each_in_turn(
     changes = client.reread()
     had_data = any(check.name == "data" and check.well for check in former.checks)
     pids: dict[str, int] = {}
-    for name in in_turn(changes):
-        if name == "can_out" and had_data:
+    running = {name for name, one in client.programs().items() if one.pid}
+    # What is down goes first; for can_out the GX is waiting.
+    for name in sorted(in_turn(changes), key=lambda name: name in running):
+        if name == "can_out" and had_data and "acquisition" in pids:
             _wait_for_sample(parsed, pids["acquisition"], deadline)
         if name in changes.removed:
             removed(client, name)
@@ -104,7 +108,8 @@ def _renewed(client: SupervisorClient, changes: Changes, name: str) -> int:
         return added(client, name)
     if name in changes.changed:
         return replaced(client, name)
-    return restarted(client, name)
+    within_s = CAN_STARTS_WITHIN_S if name == "can_out" else STARTS_WITHIN_S
+    return restarted(client, name, starts_within_s=within_s)
 
 
 def _wait_for_sample(parsed: Parsed, pid: int, deadline: float) -> None:

@@ -17,20 +17,22 @@ _STOP_MARGIN_S: Final = 5.0
 _AT_REST: Final = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 
 
-def restarted(client: SupervisorClient, name: str) -> int:
+def restarted(
+    client: SupervisorClient, name: str, *, starts_within_s: float = STARTS_WITHIN_S
+) -> int:
     """The new pid, 0 when it does not come back. It ends by a signal, so that autorestart acts."""
     before = _program(client, name)
     if not before.pid:
         if before.state not in {"STARTING", "BACKOFF"}:
             client.start(name)
-        return _new_pid(client, name, 0)
+        return _new_pid(client, name, 0, starts_within_s)
     if _stopped(before.pid):
         client.kill(name)
     else:
         client.terminate(name)
         if not _wait(lambda: _program(client, name).pid != before.pid, _stop_wait_s(name)):
             client.kill(name)
-    return _new_pid(client, name, before.pid)
+    return _new_pid(client, name, before.pid, starts_within_s)
 
 
 def replaced(client: SupervisorClient, name: str) -> int:
@@ -75,10 +77,12 @@ def _stop_wait_s(name: str) -> float:
     return next((one.stop_wait_s for one in PROCESSES if one.name == name), 15)
 
 
-def _new_pid(client: SupervisorClient, name: str, old: int) -> int:
-    """The pid of a running program that is not `old`; 0 after STARTS_WITHIN_S in vain."""
+def _new_pid(
+    client: SupervisorClient, name: str, old: int, within_s: float = STARTS_WITHIN_S
+) -> int:
+    """The pid of a running program that is not `old`; 0 when there is none in time."""
     seen = _program(client, name)
-    deadline = time.monotonic() + STARTS_WITHIN_S
+    deadline = time.monotonic() + within_s
     while seen.state != "RUNNING" or seen.pid in {0, old}:
         if time.monotonic() >= deadline:
             return 0
