@@ -149,12 +149,18 @@ def _broker_down(stack: Stack) -> None:
 
 
 class StackWithFatal(Stack):
-    """A gateway whose mqtt_out ends at once and is given up by supervisord."""
+    """A gateway whose mqtt_out ends at once, until `cured` exists; supervisord gives it up."""
+
+    @property
+    def cured(self) -> Path:
+        """What the program misses."""
+        return self.folder / "cured"
 
     def _start_command(self) -> list[str]:
         text = CONF.read_text(encoding="utf-8")
         head, rest = text.split("[program:mqtt_out]", 1)
-        rest = rest.replace("python -P -m tinybms_mqtt_out", "false", 1)
+        real = "python -P -m tinybms_mqtt_out"
+        rest = rest.replace(real, f"sh -c 'test -e {self.cured} && exec {real}'", 1)
         rest = rest.replace("startretries=1000", "startretries=0", 1)
         conf = self.folder / "supervisord.conf"
         conf.write_text(f"{head}[program:mqtt_out]{rest}", encoding="utf-8")
@@ -163,16 +169,27 @@ class StackWithFatal(Stack):
 
 @pytest.mark.long
 @pytest.mark.timeout(120)
-def test_a_program_in_fatal_is_a_fault_with_its_name(run_dir: Path) -> None:
+def test_a_program_in_fatal_is_a_fault_until_its_cause_is_gone(run_dir: Path) -> None:
     with StackWithFatal(run_dir) as stack:
         stack.wait_for(lambda: (stack.status() or {}).get("status") == "partial", 30.0)
 
         def fatal(now: Told) -> bool:
             return "FATAL" in now.rows["mqtt_out"]
 
-        doctor = told_when(stack, "doctor", fatal)
+        doctor = told_when(stack, "doctor", lambda now: fatal(now) and now.bad == {"mqtt_out"})
         assert (doctor.code, doctor.word("mqtt_out")) == (1, "down")
         assert "logs mqtt_out" in doctor.rows["mqtt_out"]
-        assert doctor.bad == {"mqtt_out"}
         status = told_when(stack, "status", fatal)
         assert (status.code, status.word("mqtt_out")) == (1, "down")
+        stack.cured.touch()
+        stack.wait_until_well(90)
+        events = told_events(stack)
+        assert "supervisord gave mqtt_out up (FATAL): asked to start it again" in events
+        assert told(stack.ctl("doctor")).bad == set()
+
+
+def told_events(stack: Stack) -> str:
+    """What tinybms-ctl events prints."""
+    answer = stack.ctl("events")
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
