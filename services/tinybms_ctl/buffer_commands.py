@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Final
 
@@ -22,7 +23,7 @@ from tinybms_buffer.service import STORE_NAME
 from tinybms_buffer.trouble import Damaged, StorageOff
 from tinybms_config.model import Config
 from tinybms_ctl.buffer_drop import DropFailed, drop_before
-from tinybms_ctl.options import ConfigOption, load_or_exit, say
+from tinybms_ctl.options import ConfigOption, JsonOption, load_or_exit, print_json, say
 from tinybms_messages.codec import Message
 from tinybms_messages.requests import StoredRecord
 from tinybms_messages.status import BufferStatus
@@ -73,10 +74,14 @@ def list_records(
     config: ConfigOption = None,
     *,
     limit: Annotated[int, typer.Option(min=1, help="Most records shown.")] = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the oldest stored records."""
     path = _existing(_settings(config))
     with _told():
+        if as_json:
+            print_json([_row(stored) for stored in islice(stored_records(path), limit)])
+            return
         for shown, stored in enumerate(stored_records(path)):
             if shown >= limit:
                 print(f"... of {count_rows(path)}; --limit shows more, export shows all")
@@ -117,6 +122,8 @@ def export(
 def drop(
     older_than: Annotated[str, typer.Option("--older-than", help="Such as 90m, 12h or 7d.")],
     config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove stored records that are older than this; a gap record says how many."""
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", older_than)
@@ -133,7 +140,10 @@ def drop(
         for removed in drop_before(settings, path, before_ns, secrets.token_hex(8)):
             dropped += removed
             progress.advance(task, removed)
-    print(f"{dropped} records dropped")
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        print(f"{dropped} records dropped")
 
 
 def _settings(config: str | None) -> Config:

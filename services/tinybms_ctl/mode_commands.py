@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Annotated, Final
 
-import msgspec
 import typer
 
 from tinybms_ctl.asking import NotAnswered, ask
-from tinybms_ctl.options import ConfigOption, load_or_exit, say
+from tinybms_ctl.options import ConfigOption, JsonOption, load_or_exit, print_json, say
 from tinybms_messages.owner import (
     LONGEST_MODE_S,
     ActiveMode,
@@ -36,19 +34,22 @@ mode_app = typer.Typer(
 ForOption = Annotated[
     str, typer.Option("--for", help="How long, such as 90s, 30m, 2h or 1d; 7d at most.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @mode_app.command("charge-off")
-def charge_off(duration: ForOption, config: ConfigOption = None) -> None:
+def charge_off(
+    duration: ForOption, config: ConfigOption = None, *, as_json: JsonOption = False
+) -> None:
     """Let nothing charge the battery: the charge limit (CCL) is 0."""
-    _set(config, OwnerMode.CHARGE_OFF, duration)
+    _set(config, OwnerMode.CHARGE_OFF, duration, as_json=as_json)
 
 
 @mode_app.command("discharge-off")
-def discharge_off(duration: ForOption, config: ConfigOption = None) -> None:
+def discharge_off(
+    duration: ForOption, config: ConfigOption = None, *, as_json: JsonOption = False
+) -> None:
     """Let nothing discharge the battery: DCL is 0, an island goes dark."""
-    _set(config, OwnerMode.DISCHARGE_OFF, duration)
+    _set(config, OwnerMode.DISCHARGE_OFF, duration, as_json=as_json)
 
 
 @mode_app.command("charge-current")
@@ -56,15 +57,19 @@ def charge_current(
     amperes: Annotated[float, typer.Argument(min=0, max=1000, help="Most that CCL can be, in A.")],
     duration: ForOption,
     config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Let the charge limit be no higher than this for now."""
-    _set(config, OwnerMode.CHARGE_CURRENT, duration, amperes)
+    _set(config, OwnerMode.CHARGE_CURRENT, duration, amperes, as_json=as_json)
 
 
 @mode_app.command("top-balance")
-def top_balance(duration: ForOption = "6h", config: ConfigOption = None) -> None:
+def top_balance(
+    duration: ForOption = "6h", config: ConfigOption = None, *, as_json: JsonOption = False
+) -> None:
     """Charge once to the top balance voltage; over when that charge is full, after 6 h at most."""
-    _set(config, OwnerMode.TOP_BALANCE, duration)
+    _set(config, OwnerMode.TOP_BALANCE, duration, as_json=as_json)
 
 
 @mode_app.command("clear")
@@ -73,6 +78,8 @@ def clear(
         list[str] | None, typer.Argument(help="Such as charge-off; without a name: all.")
     ] = None,
     config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """End modes before their time."""
     known = {mode.value.replace("_", "-"): mode for mode in OwnerMode}
@@ -81,21 +88,14 @@ def clear(
         if name not in known:
             say(f"there is no mode {name!r}; allowed: {', '.join(known)}")
             raise typer.Exit(EXIT_USAGE)
-    _say_modes(_asked(config, ClearModes(modes=tuple(known[name] for name in wanted))))
+    request = ClearModes(modes=tuple(known[name] for name in wanted))
+    _say_modes(_asked(config, request), as_json=as_json)
 
 
 @mode_app.command("show")
 def show(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Show which modes hold, and for how long."""
-    active = _asked(config, ShowModes())
-    if not as_json:
-        _say_modes(active)
-        return
-    rows = [
-        {"mode": one.mode.value, "left_s": round(_left_s(one), 1), "limit_a": one.limit_a}
-        for one in active
-    ]
-    sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+    _say_modes(_asked(config, ShowModes()), as_json=as_json)
 
 
 def duration_s(text: str, longest_s: float) -> float:
@@ -111,9 +111,16 @@ def duration_s(text: str, longest_s: float) -> float:
     return float(seconds)
 
 
-def _set(config: str | None, mode: OwnerMode, duration: str, limit_a: float | None = None) -> None:
+def _set(
+    config: str | None,
+    mode: OwnerMode,
+    duration: str,
+    limit_a: float | None = None,
+    *,
+    as_json: bool,
+) -> None:
     wanted = SetMode(mode=mode, duration_s=duration_s(duration, LONGEST_MODE_S), limit_a=limit_a)
-    _say_modes(_asked(config, wanted))
+    _say_modes(_asked(config, wanted), as_json=as_json)
 
 
 def _asked(config: str | None, body: OwnerRequest) -> tuple[ActiveMode, ...]:
@@ -126,7 +133,16 @@ def _asked(config: str | None, body: OwnerRequest) -> tuple[ActiveMode, ...]:
     return reply.modes if isinstance(reply, ModesNow) else ()
 
 
-def _say_modes(active: tuple[ActiveMode, ...]) -> None:
+def _say_modes(active: tuple[ActiveMode, ...], *, as_json: bool) -> None:
+    """Every mode that holds now."""
+    if as_json:
+        print_json(
+            [
+                {"mode": one.mode.value, "left_s": round(_left_s(one), 1), "limit_a": one.limit_a}
+                for one in active
+            ]
+        )
+        return
     for one in active:
         print(f"{mode_words(one)}, {time_left(_left_s(one))}")
     if not active:

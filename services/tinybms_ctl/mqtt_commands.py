@@ -64,6 +64,7 @@ def discovery(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the messages instead of publishing them.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Announce the battery to Home Assistant now, or print what would be announced."""
     settings = _settings(config)
@@ -72,6 +73,9 @@ def discovery(
         say("no battery has been seen yet, so there is nothing to announce; start the gateway once")
         raise typer.Exit(1)
     documents = _discovery(settings).documents(battery)
+    if dry_run and as_json:
+        print_json({topic: msgspec.Raw(one.payload) for topic, one in documents.items()}, indent=2)
+        return
     if dry_run:
         for topic, document in documents.items():
             print(topic)
@@ -79,11 +83,14 @@ def discovery(
         return
     with _talk(settings) as talk:
         _publish(talk, [_retained(topic, one.payload) for topic, one in documents.items()])
-    print(f"announced {len(documents)} topics")
+    if as_json:
+        print_json({"announced": list(documents)})
+    else:
+        print(f"announced {len(documents)} topics")
 
 
 @mqtt_app.command("forget")
-def forget(config: ConfigOption = None) -> None:
+def forget(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Take everything that was announced to Home Assistant back."""
     settings = _settings(config)
     memory, announcements = _memory(settings), _discovery(settings)
@@ -94,9 +101,12 @@ def forget(config: ConfigOption = None) -> None:
     left = msgspec.structs.replace(memory, announced={})
     if left != memory:
         _write(settings, left)
-    for topic in sorted(topics):
-        print(f"withdrawn: {topic}")
-    print(f"{len(topics)} topics withdrawn")
+    if as_json:
+        print_json({"withdrawn": sorted(topics)})
+    else:
+        for topic in sorted(topics):
+            print(f"withdrawn: {topic}")
+        print(f"{len(topics)} topics withdrawn")
     if settings.mqtt.discovery:
         say("a running mqtt_out announces again at its next connection: mqtt.discovery = false")
 

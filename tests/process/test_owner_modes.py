@@ -74,7 +74,8 @@ def test_modes_lower_the_limits_are_shown_and_end(rig: Rig) -> None:
     assert "the owner (discharge off, 2 h left)" in live.limits.discharge_reasons[0].text
     assert [mode.mode.value for mode in live.modes] == ["discharge_off"]
 
-    assert rig.ctl("mode", "charge-current", "1.5", "--for", "30m").returncode == 0
+    both = rig.ctl("mode", "charge-current", "1.5", "--for", "30m", "--json")
+    assert [row["mode"] for row in json.loads(both.stdout)] == ["discharge_off", "charge_current"]
     shown = json.loads(rig.ctl("mode", "show", "--json").stdout)
     assert [(row["mode"], row["limit_a"]) for row in shown] == [
         ("discharge_off", None),
