@@ -29,13 +29,8 @@ def gateway(site: Site, registers: BmsRegisters) -> "GatewayController":
         max_charge_current_a=site.max_charge_a, max_discharge_current_a=site.max_discharge_a
     )
     tables = Config(charge=replace(charge, chemistry=site.chemistry))
-    return GatewayController(charge_parameters(tables), limits_of(registers))
-
-
-def writing_gateway(site: Site, registers: BmsRegisters) -> "GatewayController":
-    """As `gateway`, and allowed to set the BMS's state of charge."""
-    controller = gateway(site, registers)
-    controller.allow_writes = True
+    controller = GatewayController(charge_parameters(tables), limits_of(registers))
+    controller.allow_writes = site.allow_writes
     return controller
 
 

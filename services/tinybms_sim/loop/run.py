@@ -143,7 +143,7 @@ class _Loop:
         self._meter = Meter(scenario.site, scenario.registers)
         self._stale = StaleWatch()
         self._discharge = DischargeWatch(scenario.site)
-        self._sync = SyncWatch(pack)
+        self._sync = SyncWatch()
         self._command: Command | None = None
         self._current_a = self._surplus_a = 0.0
         self._read(0.0)
@@ -200,7 +200,7 @@ class _Loop:
             **self._meter.figures(self._pack),
             **self._stale.figures(),
             **self._discharge.figures(),
-            **self._sync.figures(self._pack),
+            **self._sync.figures(),
         }
 
     def _switched(self, current_a: float, dt_s: float) -> float:

@@ -172,6 +172,9 @@ class Victron:
     def _without_limits(self, time_s: float, load_a: float) -> float:
         """No BMS: chargers stop; on the grid the loads leave the battery, on an island they end."""
         self._charger_a = 0.0
+        if self._applied is None:
+            # Before the first limits the loads stand still, and nobody took them their supply.
+            return 0.0
         if not self.spec.grid:
             self._off_until_s = time_s + INVERTER_RESTART_S
         self.ac_off = not self.spec.grid and load_a > 0.0

@@ -43,6 +43,8 @@ class Site:
     absorb_v: float = 3.450
     """Target of the highest cell, from which overshoot is counted."""
     float_v: float = 3.375
+    allow_writes: bool = False
+    """acquisition.allow_writes: the state of charge may be set at a true full charge."""
 
 
 class Controller(Protocol):

@@ -75,9 +75,8 @@ class DischargeWatch:
 class SyncWatch:
     """State of charge as counted by the BMS against the true one, a minute after each full."""
 
-    def __init__(self, pack: Pack) -> None:
-        soc = pack.soc_pct()
-        self._spread_pct = max(soc) - min(soc)
+    def __init__(self) -> None:
+        self._spreads_pct: list[float] = []
         self._state = ""
         self._due_s: float | None = None
         self._worst_pct: float | None = None
@@ -91,13 +90,17 @@ class SyncWatch:
         if self._due_s is not None and time_s >= self._due_s:
             self._due_s = None
             soc = pack.soc_pct()
+            self._spreads_pct.append(max(soc) - min(soc))
             error_pct = abs(counted_pct - sum(soc) / len(soc))
             self._worst_pct = max(self._worst_pct or 0.0, error_pct)
 
-    def figures(self, pack: Pack) -> Metrics:
-        """Figures of the whole run."""
-        soc = pack.soc_pct()
+    def figures(self) -> Metrics:
+        """Figures of the whole run; the spread is compared where it means the same, at full.
+
+        Elsewhere cells of unequal capacity differ by more the further the pack is from there.
+        """
+        spreads_pct = self._spreads_pct
         return {
             "synced_soc_error_pct": self._worst_pct,
-            "soc_spread_change_pct": max(soc) - min(soc) - self._spread_pct,
+            "soc_spread_change_pct": spreads_pct[-1] - spreads_pct[0] if spreads_pct else None,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinybms_sim.loop.gateway import gateway, writing_gateway
+from tinybms_sim.loop.gateway import gateway
 from tinybms_sim.loop.run import run
 from tinybms_sim.loop.scenarios import scenario_for
 
@@ -14,7 +14,7 @@ SCENARIO = scenario_for("S16", 1)
 
 
 def test_a_month_with_writes_allowed_keeps_soc_within_three_percent() -> None:
-    metrics = run(SCENARIO, writing_gateway, 1).metrics
+    metrics = run(scenario_for("S16w", 1), gateway, 1).metrics
     error_pct, days = metrics["synced_soc_error_pct"], metrics["days_without_full"]
     assert error_pct is not None
     assert error_pct < 3.0
