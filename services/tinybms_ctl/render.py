@@ -29,10 +29,15 @@ HEADLINES = {
 
 
 def plain_lines(document: StatusDocument) -> Iterator[str]:
-    """`<name>: <state> <text>`, one line for each check; a process that starts is running."""
+    """`<name>: <state> <text>` for each check, then a sentence for each limit.
+
+    A process that starts is running.
+    """
     for check in document.checks:
         state = "running starting," if check.state == "starting" else check.state
         yield f"{check.name}: {state} {one_line(check.text)}".rstrip(" ,")
+    for name, value, sentence in _limit_rows(document.limits):
+        yield f"{name}: {value}, {one_line(sentence)}".rstrip(" ,")
 
 
 def one_line(text: str) -> str:
@@ -100,14 +105,20 @@ def _is_process(document: StatusDocument, check: Check) -> bool:
 
 def _limits(limits: Limits) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    rows = (
+    for name, value, sentence in _limit_rows(limits):
+        table.add_row(name, value, one_line(sentence))
+    return table
+
+
+def _limit_rows(limits: Limits | None) -> tuple[tuple[str, str, str], ...]:
+    """(name, value, sentence) of each limit."""
+    if limits is None:
+        return ()
+    return (
         ("CVL", f"{limits.charge_voltage_v:.1f} V", limits.voltage_sentence),
         ("CCL", f"{limits.charge_current_a:.1f} A", limits.charge_sentence),
         ("DCL", f"{limits.discharge_current_a:.1f} A", limits.discharge_sentence),
     )
-    for name, value, sentence in rows:
-        table.add_row(name, value, one_line(sentence))
-    return table
 
 
 def _state(state: str) -> Text:

@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 
+import msgspec
 from rich.console import Console
 
 from fake_view import facts, fake_view
@@ -29,11 +30,29 @@ def text_of(view: View, width: int) -> str:
 
 
 def test_each_check_is_one_line_with_name_and_state() -> None:
-    lines = list(plain_lines(status_document(fake_view())))
+    document = status_document(fake_view())
+    lines = list(plain_lines(document))[: len(document.checks)]
     assert all(re.match(r"[a-z_]+: (running|ok)( |$)", line) for line in lines)
     names = [line.split(":")[0] for line in lines]
     assert names[:7] == ["supervisord", *NAMES]
     assert len(names) == len(set(names))
+
+
+def test_each_limit_is_one_line_with_its_sentence() -> None:
+    document = status_document(fake_view())
+    assert document.limits is not None
+    sentence = "Charge limited to 25.7 A by low temperature (probe 1, 3.4 °C); next step at 5 °C"
+    limits = msgspec.structs.replace(
+        document.limits, charge_current_a=25.7, charge_sentence=sentence
+    )
+    lines = list(plain_lines(msgspec.structs.replace(document, limits=limits)))
+    assert [line.split(":")[0] for line in lines[len(document.checks) :]] == ["CVL", "CCL", "DCL"]
+    assert f"CCL: 25.7 A, {sentence}" in lines
+
+
+def test_without_limits_there_is_no_line_of_them() -> None:
+    document = msgspec.structs.replace(status_document(fake_view()), limits=None)
+    assert len(list(plain_lines(document))) == len(document.checks)
 
 
 def test_a_text_with_line_breaks_stays_one_line() -> None:
