@@ -139,7 +139,10 @@ name_of() { placed_files | awk -v place="$1" '$2 == place { print $1 }'; }
 tell_system() {
   has_systemd || return 0
   systemctl daemon-reload
-  udevadm control --reload && udevadm trigger --subsystem-match=tty --subsystem-match=net || true
+  if command -v udevadm >/dev/null; then
+    udevadm control --reload
+    udevadm trigger --subsystem-match=tty --subsystem-match=net
+  fi
   ! systemctl -q is-active systemd-networkd || networkctl reload
 }
 

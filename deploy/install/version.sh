@@ -57,7 +57,10 @@ do_version() {
 # supervisord starts the processes by this name. Each stays with the version that was current then,
 # whatever it imports later.
 write_python() {
-  printf '#!/bin/sh\nexec "$(readlink -f %s/current)/bin/python" "$@"\n' "$OPT" >"$OPT/bin/python.new"
+  cat >"$OPT/bin/python.new" <<END
+#!/bin/sh
+exec "\$(readlink -f $OPT/current)/bin/python" "\$@"
+END
   chmod 0755 "$OPT/bin/python.new"
   mv "$OPT/bin/python.new" "$OPT/bin/python"
 }
