@@ -105,72 +105,6 @@ def test_invariant_10_cvl_rises_by_at_most_one_step_in_twenty_seconds(
     assert all(later[0] - earlier[0] >= 20 - 1e-6 for earlier, later in pairwise(moved))
 
 
-@invariant(share=0.1)
-@given(
-    high_v=st.floats(min_value=3.2, max_value=3.6) | st.floats(min_value=3.42, max_value=3.47),
-    others_v=st.floats(min_value=3.2, max_value=3.46),
-    current_a=st.floats(min_value=-60, max_value=60),
-    mode=st.sampled_from(ChargeMode),
-    balancing=st.sampled_from((None, False, True)),
-)
-def test_invariant_10_a_constant_measurement_changes_the_mode_three_times_at_most(
-    high_v: float, others_v: float, current_a: float, mode: ChargeMode, balancing: bool | None
-) -> None:
-    measurement = replace(
-        make_measurement(
-            cell_voltages_v=(high_v, *(15 * (others_v,))), pack_current_a=current_a, soc_pct=95.0
-        ),
-        balancing=balancing,
-    )
-    state = ChargeState(cycle=Cycle(mode=mode), cell_count=16)
-    modes: list[str] = []
-    # Five hours; a pack whose voltages stay while a tenth of its charge is taken out is none.
-    for _ in range(min(3600, int(0.08 * 280 * 720 / max(1.0, -current_a)))):
-        state = step(state, measurement, BMS, PARAMETERS, 5.0).state
-        now = "full" if state.cycle.mode in FULL else state.cycle.mode.value
-        if not modes or now != modes[-1]:
-            modes.append(now)
-    assert len(modes) - 1 <= 3
-
-
-@invariant(share=0.2)
-@given(
-    pieces=st.lists(
-        st.tuples(
-            st.sampled_from((3.0, 3.29, 3.33, 3.38, 3.44, 3.46, 3.55)),
-            st.sampled_from((3.0, 3.29, 3.33, 3.38, 3.44)),
-            st.sampled_from((-2.0, 0.0, 0.5, 4.0, 60.0)),
-            st.sampled_from(("idle", "charging", "fully_charged")),
-            st.integers(min_value=1, max_value=180),
-        ),
-        min_size=2,
-        max_size=12,
-    )
-)
-def test_invariant_10_float_and_bulk_take_turns_at_most_twice_an_hour(
-    pieces: list[tuple[float, float, float, str, int]],
-) -> None:
-    state = ChargeState(cycle=Cycle(mode=ChargeMode.FLOAT), cell_count=16)
-    changes: list[float] = []
-    clock_s = 0.0
-    for high_v, others_v, current_a, status, count in 3 * pieces:
-        measurement = make_measurement(
-            cell_voltages_v=(high_v, *(15 * (others_v,))),
-            pack_current_a=current_a,
-            status=status,
-            soc_pct=None,
-        )
-        for _ in range(count):
-            before = state.cycle
-            state = step(state, measurement, BMS, PARAMETERS, 5.0).state
-            clock_s += 5.0
-            drained = before.out_ah >= 0.02 * 280.0
-            if (before.mode in FULL) != (state.cycle.mode in FULL) and not drained:
-                changes.append(clock_s)
-    for first, third in zip(changes, changes[2:], strict=False):
-        assert third - first >= 3600.0
-
-
 @invariant()
 @given(
     sequence=SEQUENCES,
@@ -224,3 +158,29 @@ def test_invariant_15_one_long_step_is_as_many_short_ones(
     assert abs(long.charge_voltage_v - short.charge_voltage_v) <= 0.1 + 1e-6
     assert math.isclose(long.cycle.out_ah, short.cycle.out_ah, abs_tol=1e-9)
     assert math.isclose(long.cycle.near_s, short.cycle.near_s, abs_tol=4.1)
+
+
+@invariant()
+@given(
+    over_v=st.floats(min_value=0.007, max_value=0.009),
+    parts=st.sampled_from((4, 40)),
+    count=st.integers(min_value=3, max_value=8),
+)
+def test_invariant_15_the_trim_grows_with_time_and_not_with_steps(
+    over_v: float, parts: int, count: int
+) -> None:
+    """Looked at before it is rounded: CVL's steps of 0.1 V would hide most of it."""
+
+    def at(high_v: float) -> Measurement:
+        # So small a current shows nothing of what chargers hold above CVL.
+        return make_measurement(cell_voltages_v=(high_v, *(15 * (3.38,))), pack_current_a=0.5)
+
+    long = ChargeState(charge_voltage_v=54.6, cell_count=16, cycle=Cycle(mode=ChargeMode.ABSORB))
+    for _ in range(20):
+        long = step(long, at(3.44), BMS, PARAMETERS, 1.0).state
+    short = long
+    for _ in range(count):
+        long = step(long, at(3.45 + over_v), BMS, PARAMETERS, 4.0).state
+        for _ in range(parts):
+            short = step(short, at(3.45 + over_v), BMS, PARAMETERS, 4.0 / parts).state
+    assert math.isclose(long.trim.trim_v, short.trim.trim_v, abs_tol=0.03)

@@ -18,7 +18,7 @@ from tinybms_sim.loop.gateway import GatewayController
 from tinybms_sim.loop.pack import PackSpec
 from tinybms_sim.loop.registers import BmsRegisters
 from tinybms_sim.loop.run import run
-from tinybms_sim.loop.scenario import Happenings, Scenario
+from tinybms_sim.loop.scenario import BmsSpec, Happenings, Scenario
 from tinybms_sim.loop.scenarios import scenario_for
 from tinybms_sim.loop.victron import VictronSpec
 from tinybms_sim.loop.view import Command, Site, View
@@ -80,6 +80,31 @@ class Switched:
         return self._value if self._day.full != self._on else 0.0
 
 
+@invariant()
+@given(
+    seed=SEEDS,
+    odd_pct=st.floats(min_value=-3, max_value=3),
+    rate=st.floats(min_value=0.1, max_value=0.5),
+    feed_in=st.booleans(),
+)
+def test_invariant_17_a_pack_near_full_reaches_float_and_begins_anew_when_it_was_emptied(
+    seed: int, odd_pct: float, rate: float, feed_in: bool
+) -> None:
+    check_a_day(
+        seed, start_pct=97.8 - max(0.0, odd_pct), odd_pct=odd_pct, rate=rate, feed_in=feed_in
+    )
+
+
+@invariant(share=0.03)
+@given(seed=SEEDS, rate=st.floats(min_value=0.1, max_value=0.5))
+def test_invariant_17_a_current_sensor_that_is_off_keeps_no_pack_from_float(
+    seed: int, rate: float
+) -> None:
+    """It shows 8 A more, so that the current never looks small: two hours at the target count."""
+    check_a_day(seed, start_pct=97.0, odd_pct=1.0, rate=rate, feed_in=False, offset_a=8.0)
+
+
+@pytest.mark.long
 @invariant(share=0.15)
 @given(
     seed=SEEDS,
@@ -87,18 +112,42 @@ class Switched:
     rate=st.floats(min_value=0.02, max_value=0.5),
     cells=st.sampled_from((4, 8, 16)),
     feed_in=st.booleans(),
+    offset_a=st.sampled_from((0.0, 0.0, 0.0, 8.0)),
 )
 def test_invariant_17_every_pack_reaches_float_and_begins_anew_when_it_was_emptied(
-    seed: int, odd_pct: float, rate: float, cells: int, feed_in: bool
+    seed: int, odd_pct: float, rate: float, cells: int, feed_in: bool, offset_a: float
 ) -> None:
+    check_a_day(
+        seed,
+        start_pct=96.0,
+        odd_pct=odd_pct,
+        rate=rate,
+        feed_in=feed_in,
+        cells=cells,
+        offset_a=offset_a,
+    )
+
+
+def check_a_day(
+    seed: int,
+    *,
+    start_pct: float,
+    odd_pct: float,
+    rate: float,
+    feed_in: bool,
+    cells: int = 4,
+    offset_a: float = 0.0,
+) -> None:
+    """Sun until float, then loads: float within six hours, bulk once a tenth is out."""
     day = Day(rate * 280.0, 140.0)
     scenario = Scenario(
         name="live",
         title="",
         hours=48.0,
         dt_s=5.0,
-        pack=PackSpec(cells=cells, start_soc_pct=96.0, offsets_pct=((1, odd_pct),)),
+        pack=PackSpec(cells=cells, start_soc_pct=start_pct, offsets_pct=((1, odd_pct),)),
         registers=BmsRegisters(series_cells=cells),
+        bms=BmsSpec(offset_a=offset_a),
         site=Site(cells=cells, max_charge_a=140.0, max_discharge_a=280.0),
         victron=VictronSpec(feed_in=feed_in, export_limit_a=rate * 280.0),
         sun_a=day.sun,
@@ -131,13 +180,35 @@ def test_invariant_17_every_pack_reaches_float_and_begins_anew_when_it_was_empti
     assert sum(a in FULL and b not in FULL for a, b in pairwise(modes)) == 1
 
 
+@invariant()
+@given(
+    seed=SEEDS,
+    start_pct=st.floats(min_value=92.0, max_value=97.8),
+    minute=st.integers(min_value=1, max_value=3),
+)
+def test_invariant_13_a_lost_memory_lets_cvl_and_ccl_rise_slowly(
+    seed: int, start_pct: float, minute: int
+) -> None:
+    base = scenario_for("S2", seed)
+    scenario = replace(base, pack=replace(base.pack, start_soc_pct=start_pct))
+    check_lost_memory(scenario, seed, at_s=60.0 * minute, after_s=100.0)
+
+
+@pytest.mark.long
 @invariant(share=0.05)
 @given(seed=SEEDS, minute=st.integers(min_value=1, max_value=110))
-def test_invariant_13_a_lost_memory_lets_cvl_and_ccl_rise_slowly(seed: int, minute: int) -> None:
-    at_s = minute * 60.0
+def test_invariant_13_a_memory_lost_at_any_minute_of_a_charge_lets_them_rise_slowly(
+    seed: int, minute: int
+) -> None:
+    check_lost_memory(scenario_for("S2", seed), seed, at_s=60.0 * minute, after_s=900.0)
+
+
+def check_lost_memory(scenario: Scenario, seed: int, *, at_s: float, after_s: float) -> None:
+    """A restart at `at_s` that finds nothing saved."""
+    cells = scenario.site.cells
     scenario = replace(
-        scenario_for("S2", seed),
-        hours=at_s / 3600.0 + 0.25,
+        scenario,
+        hours=(at_s + after_s) / 3600.0,
         happenings=Happenings(restarts=((at_s, 5.0),)),
     )
     sent: list[tuple[float, float, Command]] = []
@@ -152,7 +223,7 @@ def test_invariant_13_a_lost_memory_lets_cvl_and_ccl_rise_slowly(seed: int, minu
     if near_full:
         # It begins at float at most, since what was in force is not known; and not lower, for that
         # would drain a pack which was only loaded.
-        most_v = max(before[0], 16 * 3.375) + 0.4 + 1e-6
+        most_v = max(before[0], cells * 3.375) + 0.4 + 1e-6
         assert max(command[0] for _, command in first) <= most_v
     for time_s, command in first:
         assert command[1] <= 0.01 * scenario.site.max_charge_a * (time_s - at_s) + 1e-6

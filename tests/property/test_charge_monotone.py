@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fake_charge import PARAMETERS, make_bms, make_measurement
 from fake_charge_any import (
+    RAMP_ENDED,
     SEQUENCES,
     calm_measurements,
     good_bms,
@@ -175,6 +176,31 @@ def test_invariant_14_the_order_of_the_cells_changes_no_limit(
     assert one.charge_current_a == two.charge_current_a
     assert one.discharge_current_a == two.discharge_current_a
     assert one.system_state == two.system_state
+
+
+@invariant()
+@given(
+    where=st.integers(min_value=0, max_value=15),
+    high_v=st.floats(min_value=3.55, max_value=3.58),
+    low_v=st.floats(min_value=2.85, max_value=3.12),
+    count=st.integers(min_value=1, max_value=4),
+)
+def test_invariant_14_a_cell_at_its_edge_counts_wherever_it_is(
+    where: int, high_v: float, low_v: float, count: int
+) -> None:
+    for odd_v in (high_v, low_v):
+        state, twin = RAMP_ENDED, RAMP_ENDED
+        for _ in range(count):
+            one = step(state, one_odd(odd_v, 5), make_bms(), PARAMETERS, 1.0)
+            two = step(twin, one_odd(odd_v, where), make_bms(), PARAMETERS, 1.0)
+            state, twin = one.state, two.state
+            assert one.limits.charge_voltage_v == two.limits.charge_voltage_v
+            assert one.limits.charge_current_a == two.limits.charge_current_a
+            assert one.limits.discharge_current_a == two.limits.discharge_current_a
+
+
+def one_odd(volts: float, where: int) -> Measurement:
+    return make_measurement(cell_voltages_v=(*(where * (3.3,)), volts, *((15 - where) * (3.3,))))
 
 
 @invariant()
