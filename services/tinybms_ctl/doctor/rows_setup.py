@@ -12,7 +12,7 @@ SETUP = (
         "unit_missing",
         "service",
         "nothing starts the gateway when this machine starts: its systemd unit is not there",
-        "install the unit: deploy/docs/install-by-hand.md, part 4",
+        "sudo deploy/install.sh, or by hand as in deploy/docs/install-by-hand.md, part 4",
     ),
     warning(
         "unit_off",
