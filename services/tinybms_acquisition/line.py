@@ -34,9 +34,6 @@ FRAMES_KEPT: Final = 50
 UNASKED: Final = "unasked"
 """Bytes that came while no request was open: broadcasts and answers that are too late."""
 REFUSALS_REPEATED: Final = 3
-TURNAROUNDS_KEPT: Final = 16
-LONGEST_TURNAROUND_S: Final = 0.003
-"""A BMS that suddenly answers faster than of late is noticed at most so much too late."""
 LONGEST_HOLD_S: Final = 0.3
 """A line that is never quiet (broadcasts) is used all the same."""
 _BYTES_SHOWN: Final = 300
@@ -90,10 +87,7 @@ class LineMachine:
         self._asked_s = now_s
         self._decoder: ReplyDecoder | None = None
         self._deadline_s = 0.0
-        self._wire_s = 0.0
-        """Time on the wire of the open request and its answer; 0 when that can be of any length."""
         self._whole_from_s = now_s
-        self._turnarounds_s: deque[float] = deque(maxlen=TURNAROUNDS_KEPT)
         self._quiet_until_s = now_s + GAP_S
         self._hold_until_s = now_s
         self._received = bytearray()
@@ -113,10 +107,7 @@ class LineMachine:
 
     @property
     def whole_from_s(self) -> float:
-        """When the answer to the open request is whole at the earliest, by what was seen so far.
-
-        On the wire it can't be there before; the BMS's own time is the shortest of late.
-        """
+        """No answer to the open request can be whole before this; nor is it worth a look."""
         return self._whole_from_s
 
     def ask(self, request: Request, now_s: float, *, repeat: bool = True) -> None:
@@ -172,8 +163,7 @@ class LineMachine:
         self._received = bytearray()
         self._kinds = []
         self._deadline_s = now_s + timeout_s
-        self._wire_s = earliest_reply_s(request)
-        self._whole_from_s = now_s + self._wire_s + self._shortest_turnaround_s()
+        self._whole_from_s = now_s + earliest_reply_s(request)
         verdict = "asked" if self._copies == 1 else "repeated"
         self.frames.append(FrameNote(at_s=now_s, sent=True, data=frame, verdict=verdict))
         return frame
@@ -207,18 +197,7 @@ class LineMachine:
         if isinstance(outcome, Nack):
             return self._refused(request, outcome, now_s)
         self.replies += 1
-        self._learn(now_s)
         return self._end(request, outcome, None, now_s)
-
-    def _shortest_turnaround_s(self) -> float:
-        if not self._wire_s:
-            return 0.0
-        return min(LONGEST_TURNAROUND_S, min(self._turnarounds_s, default=0.0))
-
-    def _learn(self, now_s: float) -> None:
-        """Note how long the BMS took beyond the time on the wire."""
-        if self._wire_s and self._copies == 1:
-            self._turnarounds_s.append(max(0.0, now_s - self._asked_s - self._wire_s))
 
     def _refused(self, request: Request, nack: Nack, now_s: float) -> Exchange | None:
         self._count(nack.kind)
