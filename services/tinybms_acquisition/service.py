@@ -88,7 +88,7 @@ class AcquisitionService:
         self._recorder.start()
         self._desk.start()
         self._connection.open()
-        loop.every(TICK_S, self._tick, early_s=TICK_S / 2)
+        loop.every(TICK_S, self._tick)
         loop.every(RECHECK_S, self._recheck, first_s=RECHECK_S)
 
     def stop(self) -> None:
