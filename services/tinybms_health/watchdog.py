@@ -1,9 +1,11 @@
 """Which program hangs, and what may be done about it: a pure rule.
 
 A program is hung when its heartbeat is 10 s old while others beat. When nobody's heartbeat arrives
-any more, ours included, it is the broker. Silence is only held against a program for the time in
-which we could have heard it: since it started, since the broker started, since we ourselves went on
-after a stop. So a stopped or suspended health process blames nobody for its own gap.
+any more, ours included, it is the broker: then the last beats of all are about as old, and the one
+that happens to be 10 s old first is as innocent as the others. Silence is only held against a
+program for the time in which we could have heard it: since it started, since the broker started,
+since we ourselves went on after a stop. So a stopped or suspended health process blames nobody for
+its own gap.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Final
 from tinybms_runtime.backoff import Backoff
 
 SILENT_AFTER_S: Final = 10.0
+HEARD_WITHIN_S: Final = 5.0
+"""Who was heard this lately still beats; each does so once a second, give or take."""
 YOUNG_FOR_S: Final = 15.0
 """A program this young is left alone: it may still be starting, or its log be full of reasons."""
 OWN_GAP_S: Final = 3.0
@@ -147,7 +151,7 @@ class Watchdog:
     @staticmethod
     def _others_beat(sight: Sight, sights: Mapping[str, Sight]) -> bool:
         return any(
-            other.heartbeat_age_s is not None and other.heartbeat_age_s < SILENT_AFTER_S
+            other.heartbeat_age_s is not None and other.heartbeat_age_s < HEARD_WITHIN_S
             for other in sights.values()
             if other.name != sight.name and other.running
         )

@@ -120,6 +120,15 @@ def test_the_broker_is_killed_when_nobody_is_heard(world: World) -> None:
     assert names(world.run(2)) == ["broker"]
 
 
+def test_only_the_broker_is_killed_when_the_last_beats_lie_apart(world: World) -> None:
+    """Each program beats in its own moment of a second, so some are silent for 10 s first."""
+    world.run(60)
+    for number, name in enumerate(NAMES):
+        world.beats[name] += 0.9 * (number % 2)
+    world.broker_hangs = True
+    assert {action.name for action in world.run(14)} == {"broker"}
+
+
 def test_the_broker_is_killed_when_all_but_it_are_silent(world: World) -> None:
     world.silent |= set(NAMES) - {"broker"}
     assert names(world.run(11)) == ["broker"]
@@ -227,7 +236,7 @@ def test_a_broker_that_is_not_restarted_is_not_killed_each_second(world: World) 
 
 def test_a_kill_just_done_is_no_sign_that_others_are_heard(world: World) -> None:
     world.silent.add("can_out")
-    world.run(2)
+    world.run(6)
     world.broker_hangs = True
     assert names(world.run(25)) == ["can_out", "broker"]
 
