@@ -238,7 +238,7 @@ def test_a_kill_just_done_is_no_sign_that_others_are_heard(world: World) -> None
     world.silent.add("can_out")
     world.run(6)
     world.broker_hangs = True
-    assert names(world.run(25)) == ["can_out", "broker"]
+    assert names(world.run(18)) == ["can_out", "broker"]
 
 
 def test_a_fatal_program_is_started_again_with_growing_pauses(world: World) -> None:
