@@ -53,22 +53,35 @@ NOTES: Final = """
 
 * What is asked of the gateway on random batteries: overshoot p95 at most 35 mV and 60 mV at most,
   no cell at 3.60 V, a median of one reversal an hour. No peer that reaches float keeps that.
-* The share of floats is where the gateway does not lead. YamBMS ends a charge when its own limits
-  have made the current 0 at a counted SoC of 98 %, and so does in 3 h what takes the gateway
-  longer, also where a true SoC of 97 % is asked of both; it pays with an overshoot four times as
-  large and with cells at 3.60 V. Its default form does not hold the highest cell at all.
+* The share of floats has four figures, each of all runs: float within 3 h; the same with a true
+  mean SoC of 97 % or more at that moment, so that to declare full early counts for nobody; and of
+  these the runs in which no cell came to 3.60 V; and the runs in which no cell was more than 60 mV
+  over its target. A float counts when CVL has been at the float voltage for a minute.
+* The gateway does not lead in that share, and "twice the share of the best peer" can't be reached
+  here by anyone: the best peer floats in nearly all runs, and in well over half of them by the
+  strictest of the four figures. That peer (YamBMS Auto) ends a charge when its own limits have made
+  the current 0 at a counted SoC of 98 %, and so does in 3 h what takes the gateway longer. It pays
+  with several times the overshoot, with cells at 3.60 V and with CVL reversals. YamBMS's default
+  form floats as often, and does not hold the highest cell at all.
 * A cell that is 3 % ahead keeps the true mean SoC under 97 % however long the charge lasts: the
   BMS bleeds 0.15 A, and the difference is hours of that.
-* S5: a CVL that never moves makes 6.1 current reversals an hour on this plant by itself.
-* S5b: the 15 s without AC are the start of the simulation, before the first frame arrives; the
-  overshoot is the moment when 80 A of load ends and all of the sun goes into the battery.
+* S5 asks for at most 6 current reversals an hour more than sun and loads make themselves. A CVL
+  that stands still at or near float makes 7.0 to 7.5 of them in the same run (7.5 at 53.6 V, 7.25
+  at 54.0 V, 7.0 at 54.2 V): each gust is followed by a current that dies away. The gateway is at
+  float for seven of the eight hours, where its CVL does not move; the rest comes from the hour of
+  absorption, where CCL gives way to the highest cell. Holding float by CVL alone exceeds 6.
+* S5b: the overshoot is the moment when 80 A of load ends and all of the sun goes into the battery
+  for the seconds that a GX needs to apply CCL, which it adds to a smoothed load. It is 122 mV short
+  of register 300. CVL could be kept where a surge that lifts all cells alike ends with the highest
+  at its target: tried, that gives 14 mV here, and takes five floats of a hundred from the random
+  batteries (80 to 75 of seeds 1 to 100). It was left out.
 * S12: one absurd reading lowers the limits at once, which is the rule of this product (a doubtful
   reading never keeps a limit higher); the criterion asks for the opposite. Here it meets the
   charge control bare; behind the glitch filter of acquisition each costs its own tenth of a second
   of CCL, and CVL goes to float and rises again in steps of 0.1 V.
-* S16: the BMS's own SoC is left as it is (writes are off by default), so that it drifts; with
-  writes allowed the error stays under 3 %. An hour of balancing a day does not yet shrink the
-  spread of a cell that is 1 % ahead.
+* S16 and S16w are the same month. With writes off (the default) the BMS's own SoC drifts, which
+  the status tells and no criterion asks for; with `acquisition.allow_writes` it is set at each true
+  full charge. The spread of the cells is compared between the first and the last full charge.
 * Every scenario has the BMS in single-port mode, where register 300 opens its only switch.
 """
 
