@@ -13,7 +13,8 @@ from typing import Final, Protocol
 from tinybms_buffer.gaps import Gap, GapKind
 from tinybms_buffer.rows import stored_bytes
 from tinybms_buffer.store import Store
-from tinybms_buffer.tracker import Memory, Tracker
+from tinybms_buffer.tracked import Memory
+from tinybms_buffer.tracker import Tracker
 from tinybms_buffer.trouble import Damaged, OffCode, StorageOff
 from tinybms_messages.critical import Critical, MqttDelivered
 from tinybms_messages.requests import Ack, Acked, Claim, Claimed, Drop, Dropped

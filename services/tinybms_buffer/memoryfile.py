@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinybms_buffer.tracker import Memory
+from tinybms_buffer.tracked import Memory
 from tinybms_runtime.statefile import read_bytes, write_atomic
 
 

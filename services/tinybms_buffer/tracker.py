@@ -8,12 +8,10 @@ they are here, or their time is over, what is younger is stored but not given ou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
-from tinybms_messages.critical import BootId, Critical, CriticalClass, MqttDelivered, Range
+from tinybms_buffer.tracked import MAX_SEQ, Boot, Memory, Place, RememberedBoot, Wait
+from tinybms_messages.critical import Critical, CriticalClass, MqttDelivered, Range
 from tinybms_messages.requests import MAX_RECORDS, CatchUp, CaughtUp
 from tinybms_messages.sequences import SequenceSet
 
@@ -35,78 +33,26 @@ MOST_VAIN: Final = 3
 """Answers without a record that the ring says it has, after which the record counts as lost."""
 
 
-class RememberedBoot(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one start of acquisition: `done` needs nothing more, `stored` is stored."""
-
-    boot: BootId
-    top: int
-    done: tuple[Range, ...]
-    stored: tuple[Range, ...]
-    placed: bool = True
-
-
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What outlives this process, oldest start first. `store`: the database that `stored` means."""
-
-    store: str = ""
-    boots: tuple[RememberedBoot, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Boot:
-    """`known`: received, acknowledged or given up, in whatever way.
-
-    `placed`: the ring has said which starts were before this one; asked for since `since_s`.
-    """
-
-    since_s: float
-    top: int = 0
-    placed: bool = False
-    known: SequenceSet = field(default_factory=SequenceSet)
-    done: SequenceSet = field(default_factory=SequenceSet)
-    stored: SequenceSet = field(default_factory=SequenceSet)
-    pending: dict[int, tuple[Critical, float]] = field(default_factory=dict)
-
-
-MAX_SEQ: Final = 2**63 - 1
-Place = tuple[str, int]
-"""The start of acquisition and the number of a record."""
-
-
-class _Wait:
-    """How long the same record has been awaited."""
-
-    def __init__(self) -> None:
-        self._place: Place | None = None
-        self._since_s = 0.0
-
-    def lasts_s(self, place: Place | None, now_s: float) -> float:
-        """Time since this place was first awaited."""
-        if place != self._place:
-            self._place, self._since_s = place, now_s
-        return now_s - self._since_s
-
-
 class Tracker:
     """Driven by messages and time; `now_s` is CLOCK_BOOTTIME in s."""
 
     def __init__(self, memory: Memory | None, *, now_s: float, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._boots: dict[str, _Boot] = {}
+        self._boots: dict[str, Boot] = {}
         self._fresh = memory is None
         self._store = "" if memory is None else memory.store
         self._inventory_at_s = now_s
         self._ask_at_s = now_s
         self._answered = False
         self._started_s = now_s
-        self._store_wait = _Wait()
-        self._replay_wait = _Wait()
+        self._store_wait = Wait()
+        self._replay_wait = Wait()
         self._asked: CatchUp | None = None
         self._asked_tops: dict[str, int] = {}
         self._vain = 0
         self._lost = 0
         for remembered in () if memory is None else memory.boots:
-            boot = _Boot(since_s=now_s, top=remembered.top, placed=remembered.placed)
+            boot = Boot(since_s=now_s, top=remembered.top, placed=remembered.placed)
             boot.done = SequenceSet(remembered.done)
             boot.stored = SequenceSet(remembered.stored)
             boot.known = SequenceSet([*remembered.done, *remembered.stored])
@@ -121,7 +67,7 @@ class Tracker:
         """A record came, by the bus or from the ring."""
         boot = self._boots.get(record.boot)
         if boot is None:
-            boot = self._boots[record.boot] = _Boot(since_s=now_s)
+            boot = self._boots[record.boot] = Boot(since_s=now_s)
             # What the process before this one said last may have been lost.
             self._inventory_at_s = now_s
         boot.top = max(boot.top, record.seq)
@@ -134,7 +80,7 @@ class Tracker:
         """Note what arrived; of that, by boot, what is in the store and may go from there."""
         stored: list[tuple[str, list[Range]]] = []
         for said in delivered.boots:
-            boot = self._boots.setdefault(said.boot, _Boot(since_s=self._started_s))
+            boot = self._boots.setdefault(said.boot, Boot(since_s=self._started_s))
             before = boot.done
             news = [part for span in said.numbers().ranges() for part in before.missing(*span)]
             for first, last in news:
@@ -250,7 +196,7 @@ class Tracker:
             ),
         )
 
-    def _storable(self, now_s: float) -> Iterator[tuple[_Boot, int]]:
+    def _storable(self, now_s: float) -> Iterator[tuple[Boot, int]]:
         """Starts whose records may be stored, each with the number that was stored too early.
 
         Starts after one of which records are missing have to wait, but not for ever.
@@ -285,10 +231,10 @@ class Tracker:
         return last, boot.top + 1
 
     @staticmethod
-    def _gaps(boot: _Boot) -> list[Range]:
+    def _gaps(boot: Boot) -> list[Range]:
         return boot.known.missing(1, boot.top)
 
-    def _note_progress(self, boot: _Boot, asked: tuple[Range, ...]) -> None:
+    def _note_progress(self, boot: Boot, asked: tuple[Range, ...]) -> None:
         """Give up what the ring says it has and yet does not give."""
         left = [part for span in asked for part in boot.known.missing(*span)]
         self._vain = self._vain + 1 if left == list(asked) else 0
@@ -306,7 +252,7 @@ class Tracker:
                 boot.placed = boot.placed or name in self._asked_tops
         for name, entry in held.items():
             known_before = name in self._boots
-            boot = self._boots.pop(name) if known_before else _Boot(since_s=now_s)
+            boot = self._boots.pop(name) if known_before else Boot(since_s=now_s)
             self._boots[name] = boot
             boot.top = max(boot.top, entry.last)
             boot.placed = True
@@ -320,7 +266,7 @@ class Tracker:
             if not self._boots[name].pending:
                 del self._boots[name]
 
-    def _give_up(self, boot: _Boot, ranges: Iterable[Range]) -> None:
+    def _give_up(self, boot: Boot, ranges: Iterable[Range]) -> None:
         for first, last in ranges:
             for low, high in boot.known.missing(first, last):
                 self._lost += high - low + 1

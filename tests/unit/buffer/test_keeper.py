@@ -15,7 +15,7 @@ from tinybms_buffer.bounds import StoreLimits
 from tinybms_buffer.keeper import RETRY_S, Keeper
 from tinybms_buffer.rows import MAX_RECORD_BYTES
 from tinybms_buffer.store import Store
-from tinybms_buffer.tracker import Memory
+from tinybms_buffer.tracked import Memory
 from tinybms_buffer.trouble import OffCode, StorageOff
 from tinybms_messages.critical import Critical, DeliveredBoot, MqttDelivered
 from tinybms_messages.requests import Ack, CaughtUp, Claim, Claimed, RingBoot
@@ -33,6 +33,7 @@ class Bench:
         self.clock = FakeClock()
         self.off: StorageOff | None = None
         self.ram_only = False
+        self.silent = False
         self.told: list[str] = []
         self.texts: list[str] = []
         self.memory: Memory | None = None
@@ -95,6 +96,9 @@ class Bench:
     def _answer(self) -> None:
         request = self.keeper.tracker.wanted(self.clock.boottime_ns() / 1e9)
         if request is None:
+            return
+        if self.silent:
+            self.keeper.tracker.silence(self.clock.boottime_ns() / 1e9)
             return
         inventory = (RingBoot(boot=BOOT, first=1, last=self.seq),) if self.ring else ()
         found = [one for one in self.ring if any(a <= one.seq <= b for a, b in request.ranges)]
@@ -173,6 +177,17 @@ def test_what_the_bus_lost_is_fetched_and_stored(bench: Bench) -> None:
     said = [bench.say(), bench.say(heard=False), bench.say()]
     bench.wait(4)
     assert bench.replay() == said
+
+
+def test_what_is_missing_holds_back_what_is_younger_and_then_goes_first(bench: Bench) -> None:
+    said = [bench.say(), bench.say(heard=False), bench.say()]
+    bench.silent = True
+    bench.wait(20)
+    assert bench.keeper.status().rows == 2
+    assert bench.replay() == said[:1]
+    bench.silent = False
+    bench.wait(1)
+    assert bench.replay() == said[1:]
 
 
 def test_a_late_acknowledgement_takes_the_record_out_of_the_store(bench: Bench) -> None:

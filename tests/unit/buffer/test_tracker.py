@@ -5,48 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_critical import BOOT, make_alarm, make_record
+from fake_tracker import OTHER, asked, delivered, numbers, place, ring
 from tinybms_buffer.tracker import (
     INVENTORY_PERIOD_S,
     MOST_VAIN,
-    REPLAY_HOLD_S,
     RETRY_S,
-    STORE_HOLD_S,
     WAIT_S,
     Tracker,
 )
-from tinybms_messages.critical import Critical, DeliveredBoot, MqttDelivered
+from tinybms_messages.critical import Critical
 from tinybms_messages.requests import CatchUp, CaughtUp, RingBoot
-from tinybms_messages.sequences import SequenceSet
-
-OTHER = "00000000000000a2"
-
-
-def delivered(*numbers: int, boot: str = BOOT) -> MqttDelivered:
-    numbers_set = SequenceSet((number, number) for number in numbers)
-    return MqttDelivered(boots=(DeliveredBoot.of(boot, numbers_set, most_ranges=99),))
-
-
-def ring(first: int, last: int, *records: Critical, boot: str = BOOT) -> CaughtUp:
-    return CaughtUp(inventory=(RingBoot(boot=boot, first=first, last=last),), records=records)
-
-
-def numbers(records: list[Critical]) -> list[int]:
-    return [record.seq for record in records]
-
-
-def place(tracker: Tracker, last: int, now_s: float = 1.0) -> None:
-    """The ring says that BOOT is its first start, with records up to `last`."""
-    assert tracker.wanted(now_s) is not None
-    tracker.caught_up(ring(1, last), now_s)
 
 
 @pytest.fixture
 def tracker() -> Tracker:
-    """One that has already asked for the ring's inventory, which is empty."""
-    tracker = Tracker(None, now_s=0.0)
-    assert tracker.wanted(0.0) == CatchUp()
-    tracker.caught_up(CaughtUp(), 0.0)
-    return tracker
+    """See fake_tracker.asked."""
+    return asked()
 
 
 def test_a_record_that_is_acknowledged_in_time_is_never_due(tracker: Tracker) -> None:
@@ -122,84 +96,6 @@ def test_a_first_number_other_than_one_is_a_gap(tracker: Tracker) -> None:
     assert tracker.wanted(1.0) == CatchUp(boot=BOOT, ranges=((1, 2),))
 
 
-def test_records_above_a_gap_are_stored_but_given_out_only_after_it(tracker: Tracker) -> None:
-    for seq in (1, 3):
-        tracker.take(make_record(seq), 1.0)
-    place(tracker, 3)
-    tracker.stored(tracker.due(1.0 + WAIT_S))
-    assert tracker.waiting == 0
-    assert tracker.held(3.0) == ((BOOT, 2),)
-    tracker.wanted(3.0)
-    tracker.caught_up(ring(1, 3, make_record(2)), 3.0)
-    assert tracker.held(3.0) == ((BOOT, 2),)
-    late = tracker.due(3.0)
-    assert numbers(late) == [2]
-    tracker.stored(late)
-    assert tracker.held(3.0) == ()
-
-
-def test_nothing_waits_for_ever_for_a_record_that_may_still_come(tracker: Tracker) -> None:
-    tracker.take(make_record(1), 1.0)
-    place(tracker, 1)
-    tracker.take(make_record(3), 1.0)
-    tracker.stored(tracker.due(1.0 + WAIT_S))
-    assert tracker.held(3.0) == ((BOOT, 2),)
-    tracker.silence(2.0)
-    assert tracker.held(3.0 + REPLAY_HOLD_S - 0.1) == ((BOOT, 2),)
-    assert tracker.held(3.0 + REPLAY_HOLD_S) == ()
-
-
-def test_what_waits_to_be_stored_is_not_overtaken_on_its_way_out(tracker: Tracker) -> None:
-    for seq in (1, 2, 3):
-        tracker.take(make_record(seq), 1.0)
-    place(tracker, 3)
-    tracker.stored([make_record(1), make_record(3)])
-    assert tracker.held(1.0) == ((BOOT, 2),)
-
-
-def test_a_later_start_waits_until_the_ring_has_named_those_before_it(tracker: Tracker) -> None:
-    tracker.take(make_record(1), 1.0)
-    place(tracker, 1)
-    tracker.take(make_record(1, boot=OTHER), 1.0)
-    assert [record.boot for record in tracker.due(1.0 + WAIT_S)] == [BOOT]
-    tracker.stored([make_record(1)])
-    assert tracker.held(3.0) == ((OTHER, 0),)
-    assert tracker.due(1.0 + STORE_HOLD_S - 0.1) == []
-    assert [record.boot for record in tracker.due(1.0 + STORE_HOLD_S)] == [OTHER]
-    assert tracker.held(1.0 + STORE_HOLD_S) == ((OTHER, 1),)
-
-
-def test_a_later_start_is_stored_behind_the_last_words_of_the_one_before(tracker: Tracker) -> None:
-    tracker.take(make_record(1), 1.0)
-    tracker.take(make_record(1, boot=OTHER), 1.0)
-    tracker.wanted(1.0)
-    inventory = (
-        RingBoot(boot=BOOT, first=1, last=2),
-        RingBoot(boot=OTHER, first=1, last=1),
-    )
-    tracker.caught_up(CaughtUp(inventory=inventory), 1.0)
-    assert [record.boot for record in tracker.due(1.0 + WAIT_S)] == [BOOT]
-    assert tracker.held(3.0) == ((BOOT, 1), (OTHER, 0))
-
-
-def test_an_answer_that_does_not_know_a_start_yet_is_followed_by_another_question(
-    tracker: Tracker,
-) -> None:
-    assert tracker.wanted(INVENTORY_PERIOD_S) == CatchUp()
-    tracker.take(make_record(1), INVENTORY_PERIOD_S)
-    tracker.caught_up(CaughtUp(), INVENTORY_PERIOD_S)
-    assert tracker.held(INVENTORY_PERIOD_S) == ((BOOT, 0),)
-    assert tracker.wanted(INVENTORY_PERIOD_S) == CatchUp()
-
-
-def test_an_older_record_goes_along_with_a_younger_one_that_is_due(tracker: Tracker) -> None:
-    tracker.take(make_record(1), 1.0)
-    tracker.take(make_record(3), 1.0)
-    tracker.wanted(1.0)
-    tracker.caught_up(ring(1, 3, make_record(2)), 2.9)
-    assert numbers(tracker.due(3.0)) == [1, 2, 3]
-
-
 def test_silence_is_followed_by_a_pause(tracker: Tracker) -> None:
     tracker.take(make_record(2), 1.0)
     assert tracker.wanted(1.0) is not None
@@ -234,17 +130,6 @@ def test_what_the_process_before_said_last_is_asked_for_when_a_new_one_speaks(
     tracker.caught_up(CaughtUp(inventory=inventory, records=(make_record(2),)), 2.2)
     due = tracker.due(9.0)
     assert [(record.boot, record.seq) for record in due] == [(BOOT, 1), (BOOT, 2), (OTHER, 1)]
-
-
-def test_starts_are_in_the_order_of_the_ring_whichever_spoke_first(tracker: Tracker) -> None:
-    tracker.take(make_record(1, boot=OTHER), 1.0)
-    tracker.wanted(1.0)
-    inventory = (
-        RingBoot(boot=BOOT, first=1, last=1),
-        RingBoot(boot=OTHER, first=1, last=1),
-    )
-    tracker.caught_up(CaughtUp(inventory=inventory, records=(make_record(1),)), 1.1)
-    assert [record.boot for record in tracker.due(9.0)] == [BOOT, OTHER]
 
 
 def test_what_the_ring_has_no_more_is_lost_and_counted(tracker: Tracker) -> None:
@@ -289,30 +174,6 @@ def test_a_first_start_in_the_middle_calls_nothing_lost() -> None:
     tracker.caught_up(ring(500, 501), 0.1)
     assert tracker.take_lost() == 0
     assert tracker.wanted(0.1) == CatchUp(boot=BOOT, ranges=((500, 501),))
-
-
-def test_at_the_start_nothing_is_stored_before_the_ring_has_answered() -> None:
-    tracker = Tracker(None, now_s=0.0)
-    tracker.take(make_record(1), 0.0)
-    assert tracker.due(0.0) == []
-    assert tracker.due(STORE_HOLD_S - 0.1) == []
-    assert numbers(tracker.due(STORE_HOLD_S)) == [1]
-
-
-def test_after_a_restart_the_end_of_what_is_stored_waits_for_the_ring() -> None:
-    before = Tracker(None, now_s=0.0)
-    before.caught_up(CaughtUp(), 0.0)
-    before.use_store("db")
-    before.take(make_record(1), 1.0)
-    before.wanted(1.0)
-    before.caught_up(ring(1, 1), 1.0)
-    before.stored(before.due(3.0))
-    tracker = Tracker(before.memory(), now_s=5.0)
-    tracker.use_store("db")
-    assert tracker.held(5.0) == ((BOOT, 2),)
-    tracker.wanted(5.0)
-    tracker.caught_up(ring(1, 1), 5.0)
-    assert tracker.held(5.0) == ()
 
 
 def test_a_restart_remembers_what_arrived_and_what_is_stored() -> None:
