@@ -23,7 +23,8 @@ from fake_critical import record_at
 from fake_store import open_store
 from tinybms_buffer.keeper import Keeper
 from tinybms_buffer.store import GapNumbers
-from tinybms_buffer.tracker import REPLAY_HOLD_S, STORE_HOLD_S, Memory
+from tinybms_buffer.tracked import Memory
+from tinybms_buffer.tracker import REPLAY_HOLD_S, STORE_HOLD_S
 from tinybms_messages.critical import Critical, CriticalClass
 from tinybms_messages.requests import Ack, CatchUp, CaughtUp, Claim, RingBoot, StoredRecord
 from tinybms_mqtt_out.delivered import Delivered
@@ -53,6 +54,8 @@ class Delivery(RuleBasedStateMachine):
         self.on_the_way: list[RecordId] = []
         self.late_answer: CaughtUp | None = None
         self.silent_since_s: float | None = None
+        self.unanswered_since_s: float | None = None
+        """A start that falls silent at once has not answered either: this goes on over restarts."""
         self.longest_silence_s = 0.0
         self.memory: Memory | None = None
         self.delivered = Delivered()
@@ -97,6 +100,37 @@ class Delivery(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self._pass(seconds)
 
+    @rule(
+        heard=st.lists(st.booleans(), min_size=2, max_size=6),
+        silent=st.booleans(),
+        restarts=st.booleans(),
+        turns=st.integers(0, 3),
+    )
+    def fall_behind(self, *, heard: list[bool], silent: bool, restarts: bool, turns: int) -> None:
+        """What chance alone seldom puts together: records are stored while others are missing."""
+        for one in heard:
+            self.say(heard=one, live=False, record_class=CriticalClass.SAMPLE, count=1)
+        if restarts:
+            self._start_acquisition()
+            self.say(heard=True, live=False, record_class=CriticalClass.SAMPLE, count=1)
+        if silent and self.silent_since_s is None:
+            self._be_silent()
+        self._pass(4.0)
+        for _ in range(turns):
+            self._turn(ROOM)
+
+    @rule()
+    def lose_an_answer_and_go_on(self) -> None:
+        """Records wait in the store, the answer to the claim is lost, the next one comes."""
+        for _ in range(3):
+            self.say(heard=True, live=False, record_class=CriticalClass.SAMPLE, count=4)
+        self._pass(4.0)
+        self.lose_the_answer_to_a_claim()
+        self.say(heard=True, live=False, record_class=CriticalClass.SAMPLE, count=4)
+        self._pass(3.0)
+        for _ in range(4):
+            self._turn(ROOM)
+
     @rule()
     def ask_the_ring(self) -> None:
         self._ask()
@@ -136,7 +170,7 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def silence_acquisition(self) -> None:
         if self.silent_since_s is None:
-            self.silent_since_s = self.now_s
+            self._be_silent()
 
     @rule()
     def restart_acquisition(self) -> None:
@@ -174,6 +208,11 @@ class Delivery(RuleBasedStateMachine):
         self.starts += 1
         self.boot = f"start-{self.starts:04}"
         self.ring[self.boot] = []
+
+    def _be_silent(self) -> None:
+        self.silent_since_s = self.now_s
+        if self.unanswered_since_s is None:
+            self.unanswered_since_s = self.now_s
 
     def _start_buffer(self) -> None:
         self.late_answer = None
@@ -213,22 +252,25 @@ class Delivery(RuleBasedStateMachine):
 
     def _tick(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        if self.silent_since_s is not None:
-            silence_s = self.now_s - self.silent_since_s
-            self.longest_silence_s = max(self.longest_silence_s, silence_s)
-            if silence_s >= LONGEST_SILENCE_S:
-                self._start_acquisition()
+        if self.unanswered_since_s is not None:
+            unanswered_s = self.now_s - self.unanswered_since_s
+            self.longest_silence_s = max(self.longest_silence_s, unanswered_s)
+        silent_since_s = self.silent_since_s
+        if silent_since_s is not None and self.now_s - silent_since_s >= LONGEST_SILENCE_S:
+            self._start_acquisition()
 
     def _ask(self) -> None:
         tracker = self.keeper.tracker
         if self.late_answer is not None:
             answer, self.late_answer = self.late_answer, None
+            self.unanswered_since_s = self.silent_since_s
             tracker.caught_up(answer, self.now_s)
             return
         request = tracker.wanted(self.now_s)
         if request is None:
             return
         if self.silent_since_s is None:
+            self.unanswered_since_s = None
             tracker.caught_up(self._answer(request), self.now_s)
         else:
             tracker.silence(self.now_s)
