@@ -22,6 +22,8 @@ pytestmark = pytest.mark.timeout(1800)
 """The long run takes seven times the examples."""
 
 FULL = {ChargeMode.FLOAT, ChargeMode.FLOAT_DESCENT}
+CHARGED = FULL | {ChargeMode.BALANCE}
+"""Balancing begins when the pack is full, and goes on to float by itself."""
 DT_S = 5.0
 TAIL_S = 180.0
 DAY_S = 86_400.0
@@ -146,7 +148,7 @@ def turns(state: ChargeState, course: list[Piece]) -> list[float]:
             state = step(state, measurement, BMS, PARAMETERS, DT_S).state
             clock_s += DT_S
             drained = before.out_ah >= 0.02 * 280.0
-            if (before.mode in FULL) != (state.cycle.mode in FULL) and not drained:
+            if (before.mode in CHARGED) != (state.cycle.mode in CHARGED) and not drained:
                 times.append(clock_s)
     return times
 
