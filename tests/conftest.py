@@ -16,10 +16,17 @@ from harness_net import free_port as find_free_port
 
 
 def pytest_configure() -> None:
-    """Mark the children of this run, and let Hypothesis judge results only, never speed."""
+    """Mark the children of this run, and let Hypothesis judge results only, never speed.
+
+    The short run takes the same examples each time, so that what was green stays green; the long
+    run (TINYBMS_EXAMPLES) looks for new ones.
+    """
     mark_children()
     settings.register_profile(
-        "gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "gateway",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize="TINYBMS_EXAMPLES" not in os.environ,
     )
     settings.load_profile("gateway")
 
