@@ -83,14 +83,13 @@ class Loop:
 
         Due times lie on a fixed grid. Slots that passed while the process was stopped or busy are
         skipped: no burst makes up for them. What need not be on the dot may run up to `early_s`
-        before its time when the loop is awake for something else: a wake-up of its own costs more
-        than most actions.
+        before its time when the loop is awake for something else, except for the first time: a
+        wake-up of its own costs more than most actions.
         """
         due_ns = self._clock.boottime_ns() + round(first_s * 1e9)
-        timer = Timer(due_ns, round(period_s * 1e9), action, early_ns=round(early_s * 1e9))
-        if timer.early_ns:
-            self._early.append(timer)
-        return self._plan(timer)
+        return self._plan(
+            Timer(due_ns, round(period_s * 1e9), action, early_ns=round(early_s * 1e9))
+        )
 
     def after(self, delay_s: float, action: Action) -> Timer:
         """Run `action` once, in `delay_s`."""
@@ -177,6 +176,8 @@ class Loop:
             missed = max(0, (now_ns - timer.due_ns) // timer.period_ns)
             timer.due_ns += (missed + 1) * timer.period_ns
             self._plan(timer)
+            if timer.early_ns and timer not in self._early:
+                self._early.append(timer)
         action()
 
     def _run_handed_over(self) -> None:

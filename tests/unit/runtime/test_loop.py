@@ -99,6 +99,18 @@ def test_a_patient_timer_joins_what_wakes_the_loop_and_keeps_its_rate(
     assert ran_at == [0.0, 0.8, 1.8, 2.8, 3.8, 4.8]
 
 
+def test_the_first_time_of_a_patient_timer_is_never_early(loop: Loop, clock: FakeClock) -> None:
+    runs: list[None] = []
+    loop.every(1.0, lambda: runs.append(None), first_s=0.2, early_s=0.25)
+    turn(loop)
+    clock.advance(0.1)
+    turn(loop)
+    assert runs == []
+    clock.advance(0.1)
+    turn(loop)
+    assert len(runs) == 1
+
+
 def test_a_patient_timer_comes_on_time_when_nothing_else_wakes_the_loop(
     loop: Loop, clock: FakeClock
 ) -> None:
