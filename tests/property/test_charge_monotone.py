@@ -199,6 +199,16 @@ def test_invariant_14_a_cell_at_its_edge_counts_wherever_it_is(
             assert one.limits.discharge_current_a == two.limits.discharge_current_a
 
 
+@pytest.mark.parametrize("where", range(16))
+def test_invariant_14_the_hard_stop_is_that_of_the_highest_cell_wherever_it_is(where: int) -> None:
+    stopped = step(RAMP_ENDED, one_odd(3.64, where), make_bms(), PARAMETERS, 1.0)
+    assert stopped.state.high_cell
+    assert stopped.limits.charge_current_a == 0
+    # It is latched: a hundredth of a volt less is no release.
+    held = step(stopped.state, one_odd(3.59, where), make_bms(), PARAMETERS, 1.0)
+    assert held.state.high_cell
+
+
 def one_odd(volts: float, where: int) -> Measurement:
     return make_measurement(cell_voltages_v=(*(where * (3.3,)), volts, *((15 - where) * (3.3,))))
 
