@@ -65,13 +65,14 @@ class Relay:
             try:
                 frames = self._inlet.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                break
             if len(frames) != 3:
                 self.rejected += 1
                 continue
             self._remember(frames)
             self._outlet.send_multipart(frames, zmq.NOBLOCK)
             self.forwarded += 1
+        self._loop.look_at(self._outlet)
 
     def _remember(self, frames: list[bytes]) -> None:
         topic = topic_of(frames[0])

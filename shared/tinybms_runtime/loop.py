@@ -1,17 +1,23 @@
-"""One thread, one poller, timers: the work loop of every process.
+"""One thread, one wait, timers: the work loop of every process.
 
-Sockets of ZeroMQ, file descriptors and timers share one `zmq.Poller`. The loop that works is the
-loop that beats: the heartbeat is one of its timers, so a process whose loop hangs falls silent.
+Sockets of ZeroMQ, file descriptors and timers share one `select`, the only wait of the standard
+library that is finer than a millisecond. A ZeroMQ socket has a descriptor that tells of news once
+and not of messages left over, so the loop asks the socket itself after each call that may have
+taken the news away. That is half the work of `zmq.Poller`, which asks each socket twice a wait.
+
+The loop that works is the loop that beats: the heartbeat is one of its timers, so a process whose
+loop hangs falls silent.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import math
 import os
+import select
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import zmq
@@ -42,13 +48,23 @@ class Timer:
         self.action = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    on_ready: Action
+    socket: zmq.Socket[bytes] | None
+    """The socket of ZeroMQ behind the descriptor, if there is one."""
+
+
 class Loop:
     """Runs callbacks until stopped. Only `from_thread` may be called by another thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._poller = zmq.Poller()
-        self._readers: dict[zmq.Socket[bytes] | int, Action] = {}
+        self._watched: dict[int, _Watched] = {}
+        self._descriptors: dict[zmq.Socket[bytes] | int, int] = {}
+        self._for_writing: list[int] = []
+        self._doubtful: set[int] = set()
+        """Descriptors of sockets that may hold messages without telling of them."""
         self._timers: list[tuple[int, int, Timer]] = []
         self._early: list[Timer] = []
         """Those that may run before their time when the loop is awake anyway."""
@@ -64,17 +80,34 @@ class Loop:
     ) -> None:
         """Call `on_ready` whenever `source` can be read (or, with `write`, read or written).
 
-        Level triggered: what was not read is announced again. A closed descriptor must be
-        unwatched before it is closed, or the loop becomes a busy one.
+        Level triggered: what was not read is announced again; `write` is for descriptors only. A
+        descriptor must be unwatched before it is closed, or the next wait ends with an OSError.
         """
-        events = zmq.POLLIN | (zmq.POLLOUT if write else 0)
-        self._readers[source] = on_ready
-        self._poller.register(source, events)
+        self.unwatch(source)
+        socket = None if isinstance(source, int) else source
+        descriptor = source if isinstance(source, int) else int(source.getsockopt(zmq.FD))
+        self._descriptors[source] = descriptor
+        self._watched[descriptor] = _Watched(on_ready, socket)
+        if write:
+            self._for_writing.append(descriptor)
+        if socket is not None:
+            self._doubtful.add(descriptor)
 
     def unwatch(self, source: zmq.Socket[bytes] | int) -> None:
         """Forget `source`; nothing happens when it is not watched."""
-        if self._readers.pop(source, None) is not None:
-            self._poller.unregister(source)
+        descriptor = self._descriptors.pop(source, None)
+        if descriptor is not None:
+            del self._watched[descriptor]
+            self._doubtful.discard(descriptor)
+            if descriptor in self._for_writing:
+                self._for_writing.remove(descriptor)
+
+    def look_at(self, socket: zmq.Socket[bytes]) -> None:
+        """Look by itself whether a watched socket has messages.
+
+        To be called after any use of it outside its `on_ready`: sending may take away the news.
+        """
+        self._doubtful.add(self._descriptors[socket])
 
     def every(
         self, period_s: float, action: Action, *, first_s: float = 0.0, early_s: float = 0.0
@@ -135,19 +168,39 @@ class Loop:
 
     def _turn(self, longest_s: float) -> None:
         """Wait for the next thing to do, at most `longest_s`, and do what is due."""
-        for source, _events in self._poller.poll(self._wait_ms(longest_s)):
-            on_ready = self._readers.get(source)
-            if on_ready is not None:
-                on_ready()
+        full = self._full_sockets()
+        for descriptor in full | self._select(0.0 if full else self._wait_s(longest_s)):
+            watched = self._watched.get(descriptor)
+            if watched is None:
+                continue
+            if watched.socket is not None:
+                self._doubtful.add(descriptor)
+                if descriptor not in full and not _has_messages(watched.socket):
+                    continue
+            watched.on_ready()
         self._run_timers()
 
-    def _wait_ms(self, longest_s: float) -> int:
+    def _select(self, wait_s: float) -> set[int]:
+        """Wait at most `wait_s` for the descriptors; those that tell of something."""
+        readable, writable, _ = select.select(self._watched, self._for_writing, (), wait_s)
+        return {*readable, *writable}
+
+    def _full_sockets(self) -> set[int]:
+        """The doubtful sockets that do hold messages; none is doubtful any more."""
+        doubtful, self._doubtful = self._doubtful, set()
+        return {
+            descriptor
+            for descriptor in doubtful
+            if (socket := self._watched[descriptor].socket) is not None and _has_messages(socket)
+        }
+
+    def _wait_s(self, longest_s: float) -> float:
         while self._timers and not self._holds(self._timers[0]):
             heapq.heappop(self._timers)
-        wait_ns = round(longest_s * 1e9)
-        if self._timers:
-            wait_ns = min(wait_ns, self._timers[0][0] - self._clock.boottime_ns())
-        return max(0, math.ceil(wait_ns / 1e6))
+        if not self._timers:
+            return longest_s
+        left_s = (self._timers[0][0] - self._clock.boottime_ns()) / 1e9
+        return min(longest_s, max(0.0, left_s))
 
     def _run_timers(self) -> None:
         """Run each timer that is due now, once, and those that may run before their time."""
@@ -184,3 +237,7 @@ class Loop:
         os.eventfd_read(self._wake_fd)
         while self._handed_over:
             self._handed_over.popleft()()
+
+
+def _has_messages(socket: zmq.Socket[bytes]) -> bool:
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)

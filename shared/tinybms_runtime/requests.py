@@ -151,6 +151,7 @@ class RequestClient:
         except zmq.Again:
             # Nobody is there and the queue is full: the timer will say so.
             return
+        self._loop.look_at(self._socket)
 
     def close(self) -> None:
         """Forget an awaited answer and ask no more."""

@@ -20,7 +20,7 @@ from tinybms_runtime.logs import JsonLineFormatter
 from tinybms_runtime.loop import Loop
 from tinybms_runtime.runner import Build, ServiceContext
 
-PATIENCE_MS: Final = 1
+PATIENCE_S: Final = 0.001
 """Given to a service's helper threads once a second of its clock: they live in real time."""
 LOOK_S: Final = 1e-6
 BOOT: Final = "b" * 16
@@ -44,23 +44,18 @@ class JumpingLoop(Loop):
         self._threads = threading.active_count()
         self._patient_ns = 0
 
-    def _turn(self, longest_s: float) -> None:
-        wait_ms = self._wait_ms(longest_s)
-        ready = self._poller.poll(self._patience_ms() if wait_ms else 0)
+    def _select(self, wait_s: float) -> set[int]:
+        ready = super()._select(self._patience_s() if wait_s else 0.0)
         if not ready:
-            self._jumping.advance(wait_ms / 1e3)
-        for source, _events in ready:
-            on_ready = self._readers.get(source)
-            if on_ready is not None:
-                on_ready()
-        self._run_timers()
+            self._jumping.advance(wait_s)
+        return ready
 
-    def _patience_ms(self) -> int:
+    def _patience_s(self) -> float:
         now_ns = self._jumping.boottime_ns()
         if threading.active_count() <= self._threads or now_ns - self._patient_ns < 1e9:
-            return 0
+            return 0.0
         self._patient_ns = now_ns
-        return PATIENCE_MS
+        return PATIENCE_S
 
 
 class Bytes(logging.Handler):

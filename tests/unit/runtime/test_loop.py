@@ -156,7 +156,8 @@ def test_a_descriptor_is_announced_until_it_is_read(loop: Loop) -> None:
     os.close(writer)
 
 
-def test_a_socket_is_watched_like_a_descriptor(loop: Loop) -> None:
+@pytest.fixture
+def pair() -> Iterator[tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]]:
     with (
         zmq.Context() as context,
         context.socket(zmq.PAIR) as left,
@@ -164,11 +165,64 @@ def test_a_socket_is_watched_like_a_descriptor(loop: Loop) -> None:
     ):
         left.bind("inproc://pair")
         right.connect("inproc://pair")
-        got: list[bytes] = []
-        loop.watch(right, lambda: got.append(right.recv(zmq.NOBLOCK)))
-        left.send(b"x")
-        assert loop.run_until(lambda: got == [b"x"], timeout_s=5.0)
-        loop.unwatch(right)
+        yield left, right
+
+
+Pair = tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]
+
+
+def test_a_socket_is_watched_like_a_descriptor(loop: Loop, pair: Pair) -> None:
+    left, right = pair
+    got: list[bytes] = []
+    loop.watch(right, lambda: got.append(right.recv(zmq.NOBLOCK)))
+    left.send(b"x")
+    assert loop.run_until(lambda: got == [b"x"], timeout_s=5.0)
+    loop.unwatch(right)
+    left.send(b"y")
+    turn(loop)
+    assert got == [b"x"]
+
+
+def test_messages_that_were_left_over_are_announced_again(loop: Loop, pair: Pair) -> None:
+    left, right = pair
+    got: list[bytes] = []
+    for number in range(5):
+        left.send(b"%d" % number)
+    loop.watch(right, lambda: got.append(right.recv(zmq.NOBLOCK)))
+    for count in range(1, 6):
+        turn(loop)
+        assert len(got) == count
+    loop.unwatch(right)
+
+
+def test_a_message_whose_news_was_taken_by_sending_is_found(loop: Loop, pair: Pair) -> None:
+    left, right = pair
+    got: list[bytes] = []
+    loop.watch(right, lambda: got.append(right.recv(zmq.NOBLOCK)))
+    turn(loop)
+    left.send(b"x")
+    # What a send does when it looks for commands: the news is taken, the message stays.
+    assert right.getsockopt(zmq.EVENTS)
+    turn(loop)
+    assert got == []
+    loop.look_at(right)
+    turn(loop)
+    assert got == [b"x"]
+    loop.unwatch(right)
+
+
+def test_a_descriptor_that_can_be_written_is_announced_when_asked_for(loop: Loop) -> None:
+    reader, writer = os.pipe()
+    turns: list[None] = []
+    loop.watch(writer, lambda: turns.append(None))
+    turn(loop)
+    assert turns == []
+    loop.watch(writer, lambda: turns.append(None), write=True)
+    turn(loop)
+    assert len(turns) == 1
+    loop.unwatch(writer)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_another_thread_wakes_the_loop() -> None:
