@@ -7,6 +7,7 @@ touches what is known, and a loop that hangs shows as 503, never as old figures.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -26,6 +27,7 @@ from tinybms_runtime.loop import Loop
 _BACKLOG: Final = 128
 _IDLE_S: Final = 5
 _STOP_S: Final = 2.0
+_DATE_PERIOD_S: Final = 1.0
 
 
 class HttpApi:
@@ -54,7 +56,7 @@ class HttpApi:
         self._on_listening = on_listening
         self._on_refused = on_refused
         self._stopping = threading.Event()
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> None:
@@ -65,7 +67,7 @@ class HttpApi:
         """Close all connections and end the thread."""
         self._stopping.set()
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.end()
         self._thread.join(_STOP_S)
 
     def _run(self) -> None:
@@ -84,7 +86,7 @@ class HttpApi:
                 continue
             text = f"http://{self._address[0]}:{self._address[1]}/api/status"
             self._loop.from_thread(partial(self._on_listening, text))
-            self._server = uvicorn.Server(_settings(Access(self._app, token)))
+            self._server = _Server(_settings(Access(self._app, token)))
             with listener:
                 if self._stopping.is_set():
                     return
@@ -97,6 +99,30 @@ class HttpApi:
             return f"cannot listen on {where}: {error.strerror}"
         why = error.strerror if isinstance(error, OSError) else str(error)
         return f"cannot listen: health.token_file = {self._token_file!r}: {why}"
+
+
+class _Server(uvicorn.Server):
+    """Looks once a second, for the Date of its answers, where uvicorn wakes ten times."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+        self._running: asyncio.AbstractEventLoop | None = None
+
+    def end(self) -> None:
+        """Close all connections and stop serving soon; may be called by any thread."""
+        self.should_exit = True
+        if self._running is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._running.call_soon_threadsafe(self._ending.set)
+
+    async def main_loop(self) -> None:
+        """See uvicorn.Server."""
+        self._running = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_PERIOD_S):
+                    await self._ending.wait()
 
 
 def _settings(app: ASGIApp) -> uvicorn.Config:
