@@ -25,8 +25,9 @@ from tinybms_runtime.logs import fields
 from tinybms_runtime.runner import ServiceContext
 from tinybms_runtime.statefile import read_bytes, write_atomic
 
-LOOK_S: Final = 0.25
-"""How often the bus is looked at while nobody watches: then no single message is waited for."""
+LOOK_S: Final = 0.5
+"""How often the bus is looked at while nobody watches, and before each answer besides: twice in each
+second of the history, so that none stays empty."""
 _TICK_S: Final = 1.0
 _STATUS_S: Final = 2.0
 _REPEAT_S: Final = 0.9
@@ -112,13 +113,13 @@ class Web:
     def _sources(self) -> Sources:
         encode = msgspec.json.encode
         return Sources(
-            status=lambda: encode(self._document()),
+            status=lambda: encode(self._newest_document()),
             health=lambda: encode(
-                HealthReport(status=self._document().status, version=self._version)
+                HealthReport(status=self._newest_document().status, version=self._version)
             ),
-            live=lambda: encode(self._live()),
+            live=lambda: encode(self._newest_live()),
             manifest=lambda: encode(manifest(self._version, self._context.config.gateway.device)),
-            metrics=lambda: metrics_page(self._document(), self._live()),
+            metrics=lambda: metrics_page(self._newest_document(), self._live()),
             history=self._history.ask if self._history is not None else None,
             events=lambda after, limit: encode(self._events.report(after=after, limit=limit)),
         )
@@ -131,6 +132,14 @@ class Web:
             on_trouble=self._on_trouble,
             on_events=self._events.restore,
         )
+
+    def _newest_document(self) -> StatusDocument:
+        self._context.bus.look()
+        return self._document()
+
+    def _newest_live(self) -> LiveReport:
+        self._context.bus.look()
+        return self._live()
 
     def _live(self) -> LiveReport:
         clock = self._context.clock

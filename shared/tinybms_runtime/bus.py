@@ -91,7 +91,14 @@ class Bus:
         if period_s is None:
             self._loop.watch(self._subscriber, self._drain)
         else:
-            self._look = self._loop.every(period_s, self._drain, first_s=period_s)
+            early_s = period_s / 4
+            self._look = self._loop.every(period_s, self._drain, first_s=period_s, early_s=early_s)
+
+    def look(self) -> None:
+        """Hand over what has come by now."""
+        self._drain()
+        if self._look is None:
+            self._loop.look_at(self._subscriber)
 
     def close(self) -> None:
         """Close both sockets at once; what was not yet sent is lost."""
