@@ -6,7 +6,6 @@ gone and tries again with back-off. Each outage is one log line at its begin and
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, Protocol
 
 from tinybms_acquisition.poller import Poller, Turn
@@ -18,9 +17,10 @@ from tinybms_runtime.runner import ServiceContext
 
 FIRST_RETRY_S: Final = 0.2
 LONGEST_RETRY_S: Final = 5.0
-LOOK_BEFORE_S: Final = 0.0005
+LOOK_AFTER_S: Final = 0.02
 """An answer comes in many pieces of a few bytes. Waking for each of them costs more than the work
-that it brings, so the port is left alone until the answer can soon be whole."""
+that it brings, so the port is left alone until the answer can be whole, and then heard of when it
+is. What is not whole so long after that is damaged or a refusal; from then on each piece counts."""
 
 
 class Listener(Protocol):
@@ -48,7 +48,7 @@ class Connection:
         self._outage = Outage()
         self._timer: Timer | None = None
         self._look: Timer | None = None
-        """Set while the port is left alone."""
+        """Set while only a whole answer is heard of."""
         self._due_s = 0.0
         self._tries = 0
         self._opened_before = False
@@ -69,7 +69,7 @@ class Connection:
         path = self._next_path()
         try:
             self._port = SerialPort(path)
-            self._listen(self._port.fileno())
+            self._context.loop.watch(self._port.fileno(), self._on_readable)
         except PortError as error:
             self._failed(str(error))
             return
@@ -82,8 +82,9 @@ class Connection:
     def close(self, reason: str, *, retry: bool = True) -> None:
         """Close the port, and try again in a while unless told not to."""
         self._cancel()
+        self._forget_look()
         if self._port is not None:
-            self._turn_away()
+            self._context.loop.unwatch(self._port.fileno())
             self._port.close()
             self._port = None
             self._listener.on_closed()
@@ -92,6 +93,12 @@ class Connection:
 
     def work(self) -> None:
         """Let the poller do what is due and plan the next step."""
+        if self._port is None:
+            return
+        if not self.poller.line.waiting:
+            # What was not asked for is heard of only when it is long: it must not pass for the
+            # beginning of the next answer.
+            self._read()
         if self._port is not None:
             self._handle(self.poller.step(self._now_s()))
 
@@ -112,47 +119,66 @@ class Connection:
         self._backoff.reset()
 
     def _on_readable(self) -> None:
+        turn = self._read()
+        if turn is not None:
+            self._handle(turn)
+
+    def _read(self) -> Turn | None:
+        """What the poller makes of the bytes that have come; None without a port."""
         if self._port is None:
-            return
+            return None
         try:
             data = self._port.read()
         except PortError as error:
             self.close(str(error))
-            return
-        self._handle(self.poller.receive(data, self._now_s()))
+            return None
+        return self.poller.receive(data, self._now_s())
 
     def _handle(self, turn: Turn) -> None:
-        if turn.output and self._port is not None:
-            try:
-                self._port.write(turn.output)
-            except PortError as error:
-                self.close(str(error))
-                return
-            self._look_later()
+        if not self._go_on(turn.output):
+            return
         if turn.blocks or turn.failed is not None:
             self._note_open()
             self._listener.on_turn(turn)
         self._plan()
 
-    def _listen(self, descriptor: int) -> None:
-        self._look = None
-        self._context.loop.watch(descriptor, self._on_readable)
+    def _go_on(self, output: bytes) -> bool:
+        """Write, and say when to hear of the port again; False when the port is gone."""
+        if self._port is None:
+            return False
+        line = self.poller.line
+        try:
+            if output:
+                self._port.announce_at(line.whole_bytes)
+                self._port.write(output)
+                self._look_later(line.whole_from_s - self._now_s())
+            elif line.waiting:
+                self._port.announce_at(1)
+            else:
+                self._forget_look()
+        except PortError as error:
+            self.close(str(error))
+            return False
+        return True
 
-    def _turn_away(self) -> None:
+    def _look_later(self, delay_s: float) -> None:
+        """Leave the port alone until the answer can be whole."""
+        self._forget_look()
+        if self._port is None:
+            return
+        self._context.loop.unwatch(self._port.fileno())
+        self._look = self._context.loop.after(max(0.0, delay_s), self._listen)
+
+    def _listen(self) -> None:
+        """Hear of the port: of a whole answer at first, later of each piece."""
+        if self._port is not None:
+            self._context.loop.watch(self._port.fileno(), self._on_readable)
+            self._look = self._context.loop.after(LOOK_AFTER_S, self._on_readable)
+
+    def _forget_look(self) -> None:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        elif self._port is not None:
-            self._context.loop.unwatch(self._port.fileno())
-
-    def _look_later(self) -> None:
-        """Leave the port alone until the answer can soon be whole."""
-        delay_s = self.poller.line.whole_from_s - LOOK_BEFORE_S - self._now_s()
-        if self._port is None or delay_s <= 0:
-            return
-        self._turn_away()
-        listen = partial(self._listen, self._port.fileno())
-        self._look = self._context.loop.after(delay_s, listen)
 
     def _plan(self) -> None:
         """Set the timer to the next thing that the poller wants to do."""

@@ -27,6 +27,7 @@ from tinybms_protocol.timing import (
     QUIET_AFTER_FAILURE_S,
     WAKE_WAITS_S,
     earliest_reply_s,
+    least_reply_length,
     reply_timeout_s,
 )
 
@@ -99,6 +100,11 @@ class LineMachine:
         return self._request is None
 
     @property
+    def waiting(self) -> bool:
+        """Whether a request is out whose answer has not come yet."""
+        return self._decoder is not None
+
+    @property
     def due_s(self) -> float | None:
         """When `advance` is to be called next; None while idle."""
         if self._request is None:
@@ -107,8 +113,13 @@ class LineMachine:
 
     @property
     def whole_from_s(self) -> float:
-        """No answer to the open request can be whole before this; nor is it worth a look."""
+        """No answer to the open request can be whole before this."""
         return self._whole_from_s
+
+    @property
+    def whole_bytes(self) -> int:
+        """A correct answer to the open request has so many bytes at least; 1 while idle."""
+        return 1 if self._request is None else least_reply_length(self._request)
 
     def ask(self, request: Request, now_s: float, *, repeat: bool = True) -> None:
         """Hand over a request; `repeat` False: one copy only, the BMS is known to be awake.

@@ -50,6 +50,7 @@ class SerialPort:
         self.path = path
         self.real_path = os.path.realpath(path)
         self._empty_reads = 0
+        self._announced_at = 0
         try:
             self._serial = serial.Serial(
                 path, BAUD_RATE, timeout=0, write_timeout=1.0, exclusive=True
@@ -59,6 +60,7 @@ class SerialPort:
         with contextlib.suppress(*_FAILURES, NotImplementedError):
             # Adapters without this setting (and ptys) have no delay to take away.
             self._serial.set_low_latency_mode(True)
+        self.announce_at(1)
 
     def fileno(self) -> int:
         """Descriptor to wait on."""
@@ -68,11 +70,17 @@ class SerialPort:
             raise PortError(_said(self.path, error)) from error
 
     def read(self) -> bytes:
-        """What has come; to be called when the descriptor is readable, empty if it was not."""
+        """What has come, which may be nothing; never waits."""
+        data = b""
         try:
-            data = os.read(self.fileno(), READ_BYTES)
+            # Linux gives no more than 64 bytes at once when it was told to announce many.
+            while len(data) < self._announced_at:
+                piece = os.read(self.fileno(), READ_BYTES)
+                data += piece
+                if not piece:
+                    break
         except BlockingIOError:
-            return b""
+            return data
         except _FAILURES as error:
             raise PortError(_said(self.path, error)) from error
         # An unplugged adapter is always readable and never gives anything.
@@ -80,6 +88,24 @@ class SerialPort:
         if self._empty_reads >= EMPTY_READS:
             raise PortError(f"{self.path}: unplugged")
         return data
+
+    def announce_at(self, count: int) -> None:
+        """Announce the descriptor as readable only when `count` bytes have come (255 at most).
+
+        An end of the port is announced in any case. That is what Linux makes of VMIN in `select`;
+        where it is ignored, each byte is announced.
+        """
+        wanted = min(count, 255)
+        if wanted == self._announced_at:
+            return
+        try:
+            settings = termios.tcgetattr(self.fileno())
+            settings[6][termios.VMIN] = wanted
+            settings[6][termios.VTIME] = 0
+            termios.tcsetattr(self.fileno(), termios.TCSANOW, settings)
+        except _FAILURES as error:
+            raise PortError(_said(self.path, error)) from error
+        self._announced_at = wanted
 
     def write(self, data: bytes) -> None:
         """Write all of `data`, which is short; a port that can't take it is stuck."""

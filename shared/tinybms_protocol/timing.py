@@ -52,6 +52,12 @@ def reply_length(request: Request) -> int:
     return shape.max_size + packets * _FRAME_OVERHEAD
 
 
+def least_reply_length(request: Request) -> int:
+    """Bytes of a correct answer to `request`, or 1 where its shape does not fix them."""
+    fixed = {ReplyForm.ECHO, ReplyForm.BARE, ReplyForm.COUNTED}
+    return reply_length(request) if request.reply.form in fixed else 1
+
+
 def earliest_reply_s(request: Request) -> float:
     """Shortest time on the wire from the first byte of `request` to the last of a whole answer.
 

@@ -1,7 +1,10 @@
 """The port's life on a real loop and real ptys: lost, found again, and searched for."""
 
+import fcntl
 import os
 import select
+import termios
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +13,16 @@ from typing import Any
 import pytest
 
 import tinybms_acquisition.connection as connection_module
+from fake_bms_frames import nack, read_reply
 from fake_context import FakeContext
 from tinybms_acquisition.connection import Connection
+from tinybms_acquisition.line import UNASKED
 from tinybms_acquisition.poller import Poller, Turn
+from tinybms_acquisition.ports import SerialPort
 from tinybms_config.model import Acquisition, Config
+from tinybms_protocol.errors import LineErrorKind
 from tinybms_protocol.poll_plan import BLOCKS, BlockName
+from tinybms_protocol.timing import READ_TIMEOUT_S
 from tinybms_runtime.clock import SystemClock
 from tinybms_runtime.loop import Loop
 
@@ -120,3 +128,82 @@ def test_the_configured_port_is_kept_whatever_answers(bench: Bench, tmp_path: Pa
     bench.connection.search_on()
     assert bench.connection.is_open
     os.close(pty.master)
+
+
+class Answering:
+    """A bench whose port is open, and what it reads from now on."""
+
+    def __init__(self, bench: Bench, pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bench, self.pty = bench, pty
+        self.readings: list[bytes] = []
+        self.ports: list[SerialPort] = []
+        bench.connection.open()
+        self.asked()
+        read = SerialPort.read
+
+        def noted(port: SerialPort) -> bytes:
+            data = read(port)
+            self.readings.append(data)
+            self.ports.append(port)
+            return data
+
+        monkeypatch.setattr(SerialPort, "read", noted)
+
+    def asked(self) -> bytes:
+        """The next request."""
+        master = self.pty.master
+        assert self.bench.loop.run_until(lambda: bool(select.select([master], [], [], 0)[0]), 10)
+        return os.read(master, 100)
+
+    def wait_for_bytes(self, count: int) -> None:
+        """Until the kernel has so many for the port: a pty takes a moment."""
+        fd = self.ports[-1].fileno()
+        while int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), "little") < count:
+            time.sleep(0)
+
+    def turns(self, count: int) -> list[Turn]:
+        """The turns, when there are so many."""
+        assert self.bench.loop.run_until(lambda: len(self.bench.turns) >= count, 10)
+        return self.bench.turns
+
+
+@pytest.fixture
+def answering(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+    pty = Pty(tmp_path / "bms")
+    yield Answering(bench, pty, monkeypatch)
+    os.close(pty.master)
+
+
+def version_reply() -> bytes:
+    return read_reply([0] * BLOCKS[BlockName.VERSION].count)
+
+
+def test_an_answer_in_many_pieces_is_read_once(answering: Answering) -> None:
+    reply = version_reply()
+    for start in range(0, len(reply), 5):
+        os.write(answering.pty.master, reply[start : start + 5])
+        answering.bench.loop.run_until(lambda: False, 0.001)
+    assert answering.turns(1)[0].blocks
+    assert [data for data in answering.readings if data] == [reply]
+
+
+def test_a_refusal_shorter_than_the_answer_is_heard_long_before_the_deadline(
+    answering: Answering,
+) -> None:
+    os.write(answering.pty.master, nack(0x03, 0x00))
+    began_s = time.monotonic()
+    assert answering.turns(1)[0].failed is LineErrorKind.NACK_COMMAND
+    assert time.monotonic() - began_s < READ_TIMEOUT_S
+
+
+def test_bytes_that_nobody_asked_for_do_not_pass_for_the_next_answer(
+    answering: Answering,
+) -> None:
+    os.write(answering.pty.master, version_reply())
+    answering.turns(1)
+    os.write(answering.pty.master, b"junk")
+    answering.wait_for_bytes(4)
+    answering.asked()
+    line = answering.bench.connection.poller.line
+    assert line.errors == {UNASKED: 1}
+    assert b"junk" in answering.readings

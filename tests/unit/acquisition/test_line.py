@@ -6,7 +6,14 @@ import pytest
 
 from fake_bms_frames import live_words, nack, read_reply
 from tinybms_acquisition.line import UNASKED, Exchange, LineMachine
-from tinybms_protocol.commands import ReadBlock, WriteBlock
+from tinybms_protocol.commands import (
+    Option,
+    OptionCode,
+    ReadBlock,
+    ReadPackets,
+    Request,
+    WriteBlock,
+)
 from tinybms_protocol.errors import LineErrorKind
 
 LIVE = ReadBlock(0, 56)
@@ -52,6 +59,25 @@ def test_an_answer_is_not_worth_a_look_before_it_can_be_whole() -> None:
     asked_s = asked(machine)
     wire_s = 10 * (len(LIVE.encode()) + len(REPLY)) / 115200
     assert machine.whole_from_s == pytest.approx(asked_s + wire_s)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply_bytes"),
+    [
+        (LIVE, 117),
+        (ReadBlock(300, 44), 93),
+        (ReadPackets(0, 56), 1),
+        (WriteBlock(300, (42000,)), 8),
+        (Option(OptionCode.CLEAR_EVENTS), 1),
+    ],
+)
+def test_the_length_of_an_answer_is_known_where_its_shape_fixes_it(
+    request_: Request, reply_bytes: int
+) -> None:
+    machine = LineMachine()
+    assert machine.whole_bytes == 1
+    machine.ask(request_, 10.0)
+    assert machine.whole_bytes == reply_bytes
 
 
 def test_silence_is_answered_with_three_repeats_and_no_more() -> None:

@@ -1,6 +1,7 @@
 """Where the port is looked for, how a real pty is opened and lost, and the charge state's file."""
 
 import os
+import select
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,39 @@ def test_bytes_go_both_ways(pty: tuple[int, Path]) -> None:
     port.write(b"\xaa\x0a\x0d\xff")
     assert os.read(master, 100) == b"\xaa\x0a\x0d\xff"
     port.close()
+    port.close()
+
+
+def test_an_answer_is_announced_when_it_is_whole(pty: tuple[int, Path]) -> None:
+    master, link = pty
+    port = SerialPort(str(link))
+
+    def announced() -> bool:
+        return bool(select.select([port.fileno()], (), (), 0.05)[0])
+
+    port.announce_at(117)
+    os.write(master, bytes(116))
+    assert not announced()
+    os.write(master, b"\xff")
+    assert announced()
+    assert port.read() == bytes(116) + b"\xff"
+    os.write(master, b"part")
+    assert not announced()
+    port.announce_at(1)
+    assert announced()
+    assert port.read() == b"part"
+    port.close()
+
+
+def test_the_end_of_a_port_is_announced_whatever_is_waited_for(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    link = tmp_path / "port"
+    link.symlink_to(os.ttyname(slave))
+    os.close(slave)
+    port = SerialPort(str(link))
+    port.announce_at(1000)
+    os.close(master)
+    assert select.select([port.fileno()], (), (), 5.0)[0]
     port.close()
 
 
