@@ -26,8 +26,8 @@ from tinybms_runtime.runner import ServiceContext
 from tinybms_runtime.statefile import read_bytes, write_atomic
 
 LOOK_S: Final = 0.5
-"""How often the bus is looked at while nobody watches, and before each answer besides: twice in each
-second of the history, so that none stays empty."""
+"""How often the bus is looked at while nobody watches, and before each answer besides: twice in a
+second, so that no second of the history stays empty."""
 _TICK_S: Final = 1.0
 _STATUS_S: Final = 2.0
 _REPEAT_S: Final = 0.9

@@ -6,6 +6,7 @@ UART) and measurements of real devices (turnaround below 3 ms).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from tinybms_protocol.request import Request
@@ -65,10 +66,16 @@ def earliest_reply_s(request: Request) -> float:
     """
     if request.reply.form is ReplyForm.PACKETS:
         return 0.0
-    return wire_time_s(len(request.encode()) + reply_length(request))
+    return _exchange_s(request)
 
 
 def reply_timeout_s(request: Request) -> float:
     """How long to wait for the whole answer, from the moment the request is handed over."""
     limit_s = WRITE_TIMEOUT_S if request.is_write else READ_TIMEOUT_S
-    return limit_s + wire_time_s(len(request.encode()) + reply_length(request))
+    return limit_s + _exchange_s(request)
+
+
+@lru_cache(maxsize=64)
+def _exchange_s(request: Request) -> float:
+    """Time on the wire of `request` and its longest answer."""
+    return wire_time_s(len(request.encode()) + reply_length(request))
