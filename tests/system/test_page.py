@@ -50,7 +50,9 @@ class Speaker:
 
 
 @contextmanager
-def page_of(folder: Path) -> Iterator[tuple[HealthBench, Speaker, Browser, str]]:
+def page_of(
+    folder: Path, *, silent: bool = False
+) -> Iterator[tuple[HealthBench, Speaker, Browser, str]]:
     quick = {
         "frozen_after_s": 1.0,
         "stale_after_s": 2.0,
@@ -59,6 +61,7 @@ def page_of(folder: Path) -> Iterator[tuple[HealthBench, Speaker, Browser, str]]
     }
     with HealthBench(folder, {"ageing": quick}) as bench:
         speaker = Speaker(bench)
+        speaker.silent = silent
         speaker.thread.start()
         try:
             with Browser(folder / "browser.log") as browser:
@@ -148,6 +151,17 @@ def test_a_limit_is_told_with_its_reason_and_its_next_step(run_dir: Path) -> Non
             "low temperature (probe 1, 3.4 °C)"
         )
         assert browser.problems() == []
+
+
+def test_before_the_first_sample_nothing_is_called_well(run_dir: Path) -> None:
+    with page_of(run_dir, silent=True) as (_bench, speaker, browser, url):
+        browser.open(url)
+        browser.wait("document.body.dataset.state === 'unknown'")
+        assert browser.text("#alarm-list") == "Not known now."
+        assert soc(browser) == UNKNOWN
+        browser.wait_text("#verdict", "No data", 5.0)
+        speaker.silent = False
+        browser.wait_text("#alarm-list", "No alarm.", 5.0)
 
 
 def test_old_values_are_never_shown_as_present(run_dir: Path) -> None:

@@ -38,7 +38,8 @@ function showFigures(sample) {
 }
 
 function showAlarms(live) {
-  const key = JSON.stringify([live?.alarms, live?.faults, live?.advisories,
+  const fresh = live?.data.state === "fresh";
+  const key = JSON.stringify([fresh, live?.alarms, live?.faults, live?.advisories,
     live?.modes?.map((mode) => mode.text)]);
   show(byId("alarm-list"), key, () => {
     if (!live) return [make("li", "", word("not_known"))];
@@ -50,7 +51,7 @@ function showAlarms(live) {
       ...live.modes.map((mode) => make("li", "", make("p", "", `${word("mode")}: `, english(mode.text)))),
       ...live.advisories.map((text) => make("li", "", make("p", "", `${word("advice")}: `, english(text)))),
     ];
-    const none = make("li", "ok", word(live.data.state === "fresh" ? "no_alarm" : "not_known"));
+    const none = make("li", "ok", word(fresh ? "no_alarm" : "not_known"));
     return live.alarms.length || live.faults.length ? items : [none, ...items];
   });
 }
