@@ -81,10 +81,12 @@ class Supervision:
         self._stopping.set()
         self._exits.ring()
         self._thread.join(_STOP_S)
+        if not self._thread.is_alive():
+            self._exits.close()
 
     def order(self, action: Action) -> None:
         """Have a deed done soon; forgotten when too many wait (the watchdog asks again)."""
-        if not self._deeds.full():
+        if not (self._stopping.is_set() or self._deeds.full()):
             self._deeds.put_nowait(action)
             self._exits.ring()
 
@@ -97,7 +99,6 @@ class Supervision:
                 self._loop.from_thread(partial(self._hand_over, answer))
             self._wait(answer)
         self._client.close()
-        self._exits.close()
 
     def _wait(self, answer: Answer) -> None:
         """Until it is time to ask again."""

@@ -16,6 +16,10 @@ import pytest
 
 from harness_sim import wait_until
 from tinybms_ctl.restarting import added, removed, replaced
+from tinybms_health.supervision import Answer, Supervision
+from tinybms_health.watchdog import Action, Deed
+from tinybms_runtime.clock import SystemClock
+from tinybms_runtime.loop import Loop
 from tinybms_runtime.supervisor import (
     Changes,
     SupervisorClient,
@@ -36,7 +40,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 command=sleep 1000
 stdout_logfile={folder}/good.log
 [program:bad]
-command=false
+command=sh -c 'test ! -e {folder}/cured || exec sleep 1000; exec false'
 startretries=0
 stdout_logfile={folder}/bad.log
 """
@@ -202,7 +206,7 @@ def test_a_changed_file_is_read_again_and_takes_effect_program_by_program(
 ) -> None:
     wait_until(lambda: state(client, "good") == "RUNNING", 10, "the good program")
     assert client.reread() == Changes(added=(), changed=(), removed=())
-    text = CONF.format(folder=run_dir).replace("sleep 1000", "sleep 1001")
+    text = CONF.format(folder=run_dir).replace("=sleep 1000", "=sleep 1001")
     text = text.replace("[program:bad]", "[program:fresh]").replace("false", "sleep 1002")
     (run_dir / "supervisord.conf").write_text(text)
     assert client.reread() == Changes(added=("fresh",), changed=("good",), removed=("bad",))
@@ -216,3 +220,47 @@ def test_a_changed_file_is_read_again_and_takes_effect_program_by_program(
     assert Path(f"/proc/{programs['good'].pid}/cmdline").read_bytes() == b"sleep\x001001\x00"
     assert client.reread() == Changes(added=(), changed=(), removed=())
     assert supervisord.poll() is None
+
+
+@contextmanager
+def asked_by_health(run_dir: Path) -> Iterator[tuple[Supervision, Loop, list[Answer]]]:
+    """The thread of health that asks, and all the answers it was given."""
+    loop = Loop(SystemClock(trust_clock=True))
+    answers: list[Answer] = []
+    supervision = Supervision(
+        run_dir / "supervisor.sock",
+        loop,
+        on_answer=answers.append,
+        on_failed=lambda action, error: pytest.fail(f"{action}: {error}"),
+    )
+    supervision.start()
+    yield supervision, loop, answers
+    supervision.stop()
+    loop.close()
+
+
+def pid_in(answers: list[Answer], name: str) -> int:
+    programs = answers[-1].programs if answers else None
+    return programs[name].pid if programs else 0
+
+
+@pytest.mark.usefixtures("supervisord")
+def test_the_end_of_a_program_is_asked_about_at_once_and_often(run_dir: Path) -> None:
+    with asked_by_health(run_dir) as (_, loop, answers):
+        assert loop.run_until(lambda: pid_in(answers, "good") != 0, 10)
+        pid = pid_in(answers, "good")
+        loop.run_until(lambda: False, 0.2)
+        answers.clear()
+        os.kill(pid, signal.SIGKILL)
+        assert loop.run_until(lambda: pid_in(answers, "good") not in {0, pid}, 10)
+        loop.run_until(lambda: False, 1.5)
+        assert 6 <= len(answers) <= 100, "neither once a second nor without any pause"
+
+
+@pytest.mark.usefixtures("supervisord")
+def test_health_has_a_fatal_program_started_again(run_dir: Path, client: SupervisorClient) -> None:
+    wait_until(lambda: state(client, "bad") == "FATAL", 10, "the end of the bad program")
+    (run_dir / "cured").touch()
+    with asked_by_health(run_dir) as (supervision, loop, answers):
+        supervision.order(Action(deed=Deed.START, name="bad", text="once more"))
+        assert loop.run_until(lambda: pid_in(answers, "bad") != 0, 10)
