@@ -29,15 +29,15 @@ HEADLINES = {
 
 
 def plain_lines(document: StatusDocument) -> Iterator[str]:
-    """`<name>: <state> <text>` for each check, then a sentence for each limit.
+    """`<name>: <state> <text>` for each check, then a sentence for each limit in the same form.
 
-    A process that starts is running.
+    A process that starts is running. A limit that holds the battery back is as it should be: ok.
     """
     for check in document.checks:
         state = "running starting," if check.state == "starting" else check.state
         yield f"{check.name}: {state} {one_line(check.text)}".rstrip(" ,")
     for name, value, sentence in _limit_rows(document.limits):
-        yield f"{name}: {value}, {one_line(sentence)}".rstrip(" ,")
+        yield f"{name.lower()}: ok {value}, {one_line(sentence)}".rstrip(" ,")
 
 
 def one_line(text: str) -> str:

@@ -34,13 +34,27 @@ def told_when(stack: Stack, command: str, done: Callable[[Told], bool]) -> Told:
     return last[-1]
 
 
-def expect(stack: Stack, bad: set[str], *, doctor_code: int, status_codes: set[int]) -> Told:
-    """Wait until doctor calls just these bad; then both exit codes must fit. Doctor's answer."""
+def expect(
+    stack: Stack, bad: set[str], *, doctor_code: int, line: str = "", says: str = "ok"
+) -> Told:
+    """Wait until doctor calls just these bad; its answer.
+
+    Then status must say so too: its `line` begins with `says`.
+    """
     doctor = told_when(stack, "doctor", lambda now: now.bad == bad)
     assert doctor.code == doctor_code, doctor.rows
-    status = told(stack.ctl("status"))
-    assert status.code in status_codes, status.rows
+    if line:
+        status_with(stack, line, says)
     return doctor
+
+
+def status_with(stack: Stack, line: str, says: str) -> Told:
+    """What status says as soon as its `line` begins so; the exit code must fit to all its lines."""
+    status = told_when(stack, "status", lambda now: now.rows[line].startswith(says))
+    without_data = status.word("data") == "fault"
+    well = status.with_word("ok", "running") == set(status.rows)
+    assert status.code == (2 if without_data else 0 if well else 1), status.rows
+    return status
 
 
 def supervisorctl(stack: Stack, *words: str) -> None:
@@ -55,7 +69,8 @@ def supervisorctl(stack: Stack, *words: str) -> None:
 def test_one_thing_after_the_other_fails(run_dir: Path) -> None:
     with Stack(run_dir) as stack:
         stack.wait_until_well()
-        well = expect(stack, set(), doctor_code=0, status_codes={0})
+        well = expect(stack, set(), doctor_code=0, line="data", says="ok fresh")
+        assert told(stack.ctl("status")).code == 0
         assert well.with_word("warning") == SIDE_WARNINGS
         assert all(well.word(name) == "running" for name in (*NAMES, "supervisord"))
         _no_gx(stack)
@@ -67,8 +82,9 @@ def test_one_thing_after_the_other_fails(run_dir: Path) -> None:
 
 def _no_gx(stack: Stack) -> None:
     stack.gx.fault("gx_silent")
-    doctor = expect(stack, {"gx"}, doctor_code=1, status_codes={1})
+    doctor = expect(stack, {"gx"}, doctor_code=1, line="can", says="warning")
     assert "CAN-bus BMS (500 kbit/s)" in doctor.rows["gx"]
+    assert "no GX is heard" in told(stack.ctl("status")).rows["can"]
     stack.gx.fault("none")
 
 
@@ -76,8 +92,7 @@ def _no_bms(stack: Stack) -> None:
     stack.bms.scenario("silence")
     doctor = told_when(stack, "doctor", lambda now: now.word("bms") == "fault")
     assert (doctor.code, "check the cable" in doctor.rows["bms"]) == (1, True)
-    status = told_when(stack, "status", lambda now: now.word("link") == "fault")
-    assert status.code in {1, 2}
+    status = status_with(stack, "link", "fault")
     assert "does not answer" in status.rows["link"]
     stack.bms.scenario("normal")
     stack.wait_until_well()
@@ -89,8 +104,7 @@ def _no_port(stack: Stack) -> None:
     assert doctor.code == 1
     assert "not there" in doctor.rows["serial_port"]
     assert "bms" not in doctor.rows
-    status = told_when(stack, "status", lambda now: now.word("link") == "fault")
-    assert status.code in {1, 2}
+    status = status_with(stack, "link", "fault")
     assert "cannot be opened" in status.rows["link"]
     stack.bms.replug()
     stack.wait_until_well()
@@ -101,7 +115,8 @@ def _can_down(stack: Stack) -> None:
     doctor = told_when(stack, "doctor", lambda now: now.word("can_interface") == "fault")
     assert doctor.code == 1
     assert doctor.bad == {"can_interface"}
-    status = told_when(stack, "status", lambda now: now.word("can") == "fault")
+    assert "not there" in doctor.rows["can_interface"]
+    status = status_with(stack, "can", "fault")
     assert status.code == 1
     stack.gx.fault("none")
     stack.wait_until_well()
@@ -109,9 +124,9 @@ def _can_down(stack: Stack) -> None:
 
 def _mqtt_broker_down(stack: Stack) -> None:
     stack.broker.stop()
-    doctor = expect(stack, {"mqtt_connect", "mqtt_session"}, doctor_code=1, status_codes={1})
+    bad = {"mqtt_connect", "mqtt_session"}
+    doctor = expect(stack, bad, doctor_code=1, line="mqtt", says="fault")
     assert "check mqtt.port" in doctor.rows["mqtt_connect"]
-    assert told(stack.ctl("status")).word("mqtt") == "fault"
     stack.broker.start()
     stack.wait_until_well()
 
@@ -124,14 +139,15 @@ def test_one_process_after_the_other_is_gone(run_dir: Path) -> None:
         _health_down(stack)
         _broker_down(stack)
         stack.kill("supervisord")
-        orphaned = expect(stack, {"supervisord"}, doctor_code=0, status_codes={1})
+        bad = {"supervisord"}
+        orphaned = expect(stack, bad, doctor_code=0, line="supervisord", says="down")
         assert "tinybms-ctl up" in orphaned.rows["supervisord"]
         assert all(orphaned.word(name) == "running" for name in NAMES)
 
 
 def _health_down(stack: Stack) -> None:
     supervisorctl(stack, "stop", "health")
-    doctor = expect(stack, {"health"}, doctor_code=0, status_codes={1})
+    doctor = expect(stack, {"health"}, doctor_code=0, line="health", says="down")
     assert "restart health" in doctor.rows["health"]
     supervisorctl(stack, "start", "health")
     stack.wait_until_well()
@@ -142,8 +158,7 @@ def _broker_down(stack: Stack) -> None:
     supervisorctl(stack, "stop", "broker")
     doctor = told_when(stack, "doctor", lambda now: now.word("broker") == "down")
     assert (doctor.code, doctor.word("bms")) == (1, "ok")
-    status = told_when(stack, "status", lambda now: now.word("broker") == "down")
-    assert status.code in {1, 2}
+    status_with(stack, "broker", "down")
     supervisorctl(stack, "start", "broker")
     stack.wait_until_well()
 

@@ -46,8 +46,9 @@ def test_each_limit_is_one_line_with_its_sentence() -> None:
         document.limits, charge_current_a=25.7, charge_sentence=sentence
     )
     lines = list(plain_lines(msgspec.structs.replace(document, limits=limits)))
-    assert [line.split(":")[0] for line in lines[len(document.checks) :]] == ["CVL", "CCL", "DCL"]
-    assert f"CCL: 25.7 A, {sentence}" in lines
+    assert [line.split(":")[0] for line in lines[len(document.checks) :]] == ["cvl", "ccl", "dcl"]
+    assert f"ccl: ok 25.7 A, {sentence}" in lines
+    assert all(re.match(r"[a-z_]+: (running|ok) ", line) for line in lines[len(NAMES) + 1 :])
 
 
 def test_without_limits_there_is_no_line_of_them() -> None:
