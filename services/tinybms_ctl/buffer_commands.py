@@ -77,7 +77,7 @@ def list_records(
     as_json: JsonOption = False,
 ) -> None:
     """Show the oldest stored records."""
-    path = _existing(_settings(config))
+    path = _existing(_settings(config), without=[] if as_json else None)
     with _told():
         if as_json:
             print_json([_row(stored) for stored in islice(stored_records(path), limit)])
@@ -131,7 +131,7 @@ def drop(
         say(f"--older-than {older_than!r}: a whole number with s, m, h or d is allowed, as in 7d")
         raise typer.Exit(2)
     settings = _settings(config)
-    path = _existing(settings)
+    path = _existing(settings, without={"dropped": 0} if as_json else None)
     clock = SystemClock(trust_clock=settings.gateway.trust_clock)
     before_ns = clock.wall_ns() - int(match[1]) * _UNITS_S[match[2]] * 10**9
     dropped = 0
@@ -155,14 +155,16 @@ def _file(settings: Config) -> Path | None:
     return None if settings.buffer.ram_only else Paths.of(settings).state_file(STORE_NAME)
 
 
-def _existing(settings: Config) -> Path:
-    """The database; ends the process when there is none to look into."""
+def _existing(settings: Config, *, without: object = None) -> Path:
+    """The database; ends the process when there is none to look into, with `without` as JSON."""
     path = _file(settings)
     if path is None:
         say("buffer.ram_only is set: records are in the process's memory; see buffer status")
         raise typer.Exit(1)
     if not path.exists():
         say(f"nothing is stored: {path} does not exist")
+        if without is not None:
+            print_json(without)
         raise typer.Exit(0)
     return path
 

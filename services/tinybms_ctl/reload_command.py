@@ -12,7 +12,7 @@ import typer
 
 from tinybms_config.parse import Parsed
 from tinybms_ctl.look import look
-from tinybms_ctl.options import ConfigOption, load_or_exit, say
+from tinybms_ctl.options import ConfigOption, JsonOption, load_or_exit, print_json, say
 from tinybms_ctl.restarting import STARTS_WITHIN_S, added, removed, replaced, restarted
 from tinybms_ctl.takeover import sample_arrives
 from tinybms_health.document import StatusDocument
@@ -45,22 +45,31 @@ def reload(
     within: Annotated[
         float, typer.Option(help="Seconds until all must be as well as before.", min=1.0)
     ] = WITHIN_S,
+    as_json: JsonOption = False,
 ) -> None:
     """Read supervisord.conf again and restart each process in turn; CAN frames go on."""
     _, parsed = load_or_exit(config)
     deadline = time.monotonic() + within
     former = (_read(before) if before else None) or look(parsed)
     client = SupervisorClient(Paths.of(parsed.config).supervisor_socket)
+    pids: dict[str, int | None] = {}
+    error = ""
     try:
-        for line in _each_in_turn(client, parsed, former, deadline):
-            print(line, flush=True)
+        for name, pid in _each_in_turn(client, parsed, former, deadline):
+            pids[name] = pid
+            if not as_json:
+                print(f"{name}: {f'running pid {pid}' if pid else 'removed'}", flush=True)
         _wait_until_as_well(parsed, former, deadline)
-    except (SupervisorError, NotWellError) as error:
-        say(str(error))
-        raise typer.Exit(1) from error
+    except (SupervisorError, NotWellError) as trouble:
+        error = str(trouble)
+        say(error)
     finally:
         client.close()
-    print("all is as well as before")
+    if as_json:
+        print_json({"as_well_as_before": not error, "error": error, "pids": pids})
+    elif not error:
+        print("all is as well as before")
+    raise typer.Exit(1 if error else 0)
 
 
 def worse(former: StatusDocument, now: StatusDocument) -> tuple[str, ...]:
@@ -84,7 +93,8 @@ def in_turn(changes: Changes) -> tuple[str, ...]:
 
 def _each_in_turn(
     client: SupervisorClient, parsed: Parsed, former: StatusDocument, deadline: float
-) -> Iterator[str]:
+) -> Iterator[tuple[str, int | None]]:
+    """Each process with its new pid; None for one that is no longer in supervisord.conf."""
     changes = client.reread()
     had_data = any(check.name == "data" and check.well for check in former.checks)
     pids: dict[str, int] = {}
@@ -95,12 +105,12 @@ def _each_in_turn(
             _wait_for_sample(parsed, pids["acquisition"], deadline)
         if name in changes.removed:
             removed(client, name)
-            yield f"{name}: removed"
+            yield name, None
             continue
         pids[name] = _renewed(client, changes, name)
         if not pids[name]:
             raise NotWellError(f"{name} does not come back; read: tinybms-ctl logs {name}")
-        yield f"{name}: running pid {pids[name]}"
+        yield name, pids[name]
 
 
 def _renewed(client: SupervisorClient, changes: Changes, name: str) -> int:

@@ -127,6 +127,8 @@ def test_mistakes_are_told_in_words(rig: Rig) -> None:
     rig.path.unlink()
     answer = rig.ctl("list")
     assert (answer.returncode, "nothing is stored" in answer.stderr) == (0, True)
+    assert (answer.stdout, json.loads(rig.ctl("list", "--json").stdout)) == ("", [])
+    assert json.loads(rig.ctl("drop", "--older-than", "7d", "--json").stdout) == {"dropped": 0}
     rig.path.write_bytes(b"no database at all" * 20)
     answer = rig.ctl("list")
     assert answer.returncode == 1

@@ -34,7 +34,14 @@ def test_all_restart_in_turn_while_the_limits_go_on(run_dir: Path) -> None:
         well.write_text(stack.ctl("status", "--json").stdout)
         assert json.loads(well.read_text())["status"] == "ok"
         stack.bms.unplug()
-        answer = stack.ctl("reload", "--before", str(well), "--within", "20", timeout_s=90)
+        words = ("reload", "--json", "--before", str(well), "--within", "20")
+        answer = stack.ctl(*words, timeout_s=90)
         assert answer.returncode == 1
+        told = json.loads(answer.stdout)
+        assert (told["as_well_as_before"], "can_out is left as it is" in told["error"]) == (
+            False,
+            True,
+        )
+        assert set(told["pids"]) == set(NAMES) - {"can_out"}
         assert "can_out is left as it is" in answer.stderr
         assert stack.pids()["can_out"] == after["can_out"]

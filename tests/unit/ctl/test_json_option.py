@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinybms_ctl.main import app
 from tinybms_ctl.manpage import commands, options
 
-WITHOUT_AN_ANSWER = {"up", "down", "reload", "demo", "config example", "buffer export"}
+WITHOUT_AN_ANSWER = {"up", "down", "demo", "config example", "buffer export"}
 """They start or stop processes, or print a file that has a form of its own."""
 
 
