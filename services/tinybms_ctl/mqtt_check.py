@@ -149,7 +149,7 @@ def _common_name(certificate: Mapping[str, object]) -> str:
 
 
 def _logged_in(config: Config, talk: BrokerTalk, root: str) -> Iterator[MqttFinding]:
-    named = config.mqtt.username is not None
+    named = bool(config.mqtt.username)
     try:
         talk.log_in()
     except TalkError as error:

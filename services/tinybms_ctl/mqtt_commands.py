@@ -19,9 +19,11 @@ from tinybms_mqtt_out.discovery import Battery, Discovery
 from tinybms_mqtt_out.manifest import manifest
 from tinybms_mqtt_out.publication import Kind, Publication
 from tinybms_mqtt_out.root import root_topic
+from tinybms_mqtt_out.statuses import retained_topics
 from tinybms_mqtt_out.topics import value_topics
 from tinybms_mqtt_out.transport import ConnectError
 from tinybms_mqtt_out.values import qos_of
+from tinybms_runtime.lock import holder_pid
 from tinybms_runtime.paths import Paths
 from tinybms_runtime.statefile import write_atomic
 
@@ -91,12 +93,14 @@ def discovery(
 
 @mqtt_app.command("forget")
 def forget(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
-    """Take everything that was announced to Home Assistant back."""
+    """Take back what was announced to Home Assistant and, when stopped, all that is retained."""
     settings = _settings(config)
     memory, announcements = _memory(settings), _discovery(settings)
     topics = set(memory.announced)
+    running = holder_pid(Paths.of(settings).lock("mqtt_out")) is not None
+    words = () if running else retained_topics(_root(settings))
     with _talk(settings) as talk:
-        topics |= _found(talk, announcements, memory.battery)
+        topics |= _found(talk, announcements, memory.battery, words)
         _publish(talk, [_retained(topic, b"") for topic in sorted(topics)])
     left = msgspec.structs.replace(memory, announced={})
     if left != memory:
@@ -107,6 +111,8 @@ def forget(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
         for topic in sorted(topics):
             print(f"withdrawn: {topic}")
         print(f"{len(topics)} topics withdrawn")
+    if running:
+        say(f"mqtt_out runs: stop it to withdraw what it retains below {_root(settings)} too")
     if settings.mqtt.discovery:
         say("a running mqtt_out announces again at its next connection: mqtt.discovery = false")
 
@@ -178,15 +184,21 @@ def _publish(talk: BrokerTalk, publications: list[Publication]) -> None:
         raise typer.Exit(1) from error
 
 
-def _found(talk: BrokerTalk, announcements: Discovery, battery: Battery | None) -> set[str]:
-    """Announcements of ours that the broker has, whatever we remember."""
-    try:
-        talk.subscribe(announcements.searches(battery))
-    except TalkError as error:
-        say(str(error))
-        return set()
+def _found(
+    talk: BrokerTalk, announcements: Discovery, battery: Battery | None, words: tuple[str, ...]
+) -> set[str]:
+    """Announcements of ours that the broker has, whatever we remember, and retained `words`."""
+    for filters in filter(None, (announcements.searches(battery), words)):
+        try:
+            talk.subscribe(filters)
+        except TalkError as error:
+            say(str(error))
     talk.listen(SEARCH_S)
-    return {topic for topic, payload, _retained in talk.received if announcements.is_ours(payload)}
+    return {
+        topic
+        for topic, payload, retained in talk.received
+        if announcements.is_ours(payload) or (topic in words and retained and payload)
+    }
 
 
 def _retained(topic: str, payload: bytes) -> Publication:

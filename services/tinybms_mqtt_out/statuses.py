@@ -63,6 +63,12 @@ def manifest_message(root: str, payload: bytes) -> Publication:
     return _retained(manifest_topic(root), payload)
 
 
+def retained_topics(root: str) -> tuple[str, ...]:
+    """Every topic below `root` whose last message the broker keeps."""
+    words = ("status", "status/connected", "status/data", "status/victron_keepalive")
+    return (*(f"{root}/{word}" for word in words), manifest_topic(root))
+
+
 class StatusDocument:
     """Makes the `status` message: on change of anything but counters, and each `period_s`."""
 

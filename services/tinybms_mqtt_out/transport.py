@@ -58,8 +58,10 @@ def connect(config: Mqtt, will: Will, environ: Mapping[str, str] = os.environ) -
     where = f"{config.host}:{config.port}"
     try:
         password = _password(config, environ)
-        if config.username is not None or password is not None:
-            client.username_pw_set(config.username or "", password)
+        # Some brokers refuse an empty name, whatever the password.
+        name = config.username or (None if password is None else config.client_id)
+        if name is not None:
+            client.username_pw_set(name, password)
         if config.tls.enabled:
             client.tls_set_context(_tls_context(config.tls))
         client.connect(
@@ -209,6 +211,11 @@ def _identify(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
             f"mqtt.tls.cert_file = {cert_file!r} and mqtt.tls.key_file = {key_file!r} are no "
             "usable pair of certificate and unencrypted key"
         )
+        if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+            text = (
+                f"mqtt.tls.key_file = {key_file!r} is the key of another certificate than "
+                f"mqtt.tls.cert_file = {cert_file!r}"
+            )
         raise ConnectError(Failure(code=0, text=text, lasting=True)) from error
 
 

@@ -151,9 +151,10 @@ class Mqtt(Section, frozen=True, kw_only=True):
     default_qos: Annotated[
         QosLevel, Meta(description="QoS of telemetry; critical values use 1")
     ] = 0
-    username: Annotated[str | None, Meta(description="user name, where the broker wants one")] = (
-        None
-    )
+    username: Annotated[
+        str | None,
+        Meta(description="user name; a password without one goes with client_id as the name"),
+    ] = None
     password_file: Annotated[
         str | None, Meta(description="file with the password; or set TINYBMS_MQTT_PASSWORD")
     ] = None

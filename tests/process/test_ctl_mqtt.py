@@ -11,12 +11,14 @@ from pathlib import Path
 from harness_gateway import GatewayFolder
 from harness_ha_lint import lint
 from harness_mosquitto import Mosquitto
-from harness_mqtt import Listener, MqttStack
+from harness_mqtt import ROOT, Listener, MqttStack
 from harness_net import LOOPBACK, free_port
+from harness_sim import wait_until
 
 SERIAL = "0123456789abcdef01234567"
 PREFIX = "homeassistant"
 DEVICE = f"device/tinybms_{SERIAL}/config"
+RETAINED = {"status/connected", "status/data", "status/victron_keepalive", "status", "manifest"}
 
 
 def ctl(gateway: GatewayFolder, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -99,6 +101,38 @@ def test_forget_uses_what_was_remembered_and_says_what_a_running_gateway_does(
     left = json.loads(gateway.paths.state_file("announced.json").read_text())
     assert left["announced"] == {}
     assert left["battery"]["serial_number"] == SERIAL
+
+
+def test_nothing_retained_is_left_of_a_battery_that_is_taken_away(
+    run_dir: Path, mosquitto: Mosquitto
+) -> None:
+    """Screens showed the last words about a battery for ever after it had been removed."""
+    foreign = ["mosquitto_pub", "-h", mosquitto.host, "-p", str(mosquitto.port), "-r"]
+    for topic in (f"{ROOT}/note", "victron/other/status"):
+        subprocess.run([*foreign, "-t", topic, "-m", "mine"], check=True)
+    with MqttStack(run_dir, mosquitto.port) as stack:
+        stack.start()
+        with Listener(mosquitto, run_dir / "seen", under=PREFIX) as seen:
+            stack.feed_until(lambda: bool(seen.of(DEVICE)))
+        answer = ctl(stack.gateway, "forget")
+        assert f"stop it to withdraw what it retains below {ROOT}" in answer.stderr
+        assert f"withdrawn: {PREFIX}/{DEVICE}" in answer.stdout
+        with Listener(mosquitto, run_dir / "running", under=ROOT) as running:
+            # The live `true` comes after everything that is retained.
+            stack.feed_until(lambda: not all(one.retained for one in running.all()))
+            kept = {message.topic for message in running.all() if message.retained}
+            assert kept == {*RETAINED, "note"}
+        stack.gateway.stop("mqtt_out")
+        answer = ctl(stack.gateway, "forget")
+        assert answer.returncode == 0, answer.stderr
+        for topic in RETAINED:
+            assert f"withdrawn: {ROOT}/{topic}" in answer.stdout
+    with Listener(mosquitto, run_dir / "late", under="victron") as late:
+        subprocess.run([*foreign, "-t", "victron/last", "-m", "x"], check=True)
+        wait_until(lambda: bool(late.of("last")), 10, "the last retained message")
+        assert {message.topic for message in late.all()} == {
+            *("tinybms/note", "other/status", "last"),
+        }
 
 
 def test_without_a_broker_the_reason_is_one_line(run_dir: Path) -> None:

@@ -16,6 +16,7 @@ from harness_health import fetch
 from harness_mosquitto import Mosquitto
 from harness_mqtt import Listener, MqttStack
 from harness_net import LOOPBACK, free_port, wait_for_port
+from harness_secrets import support_bundle, traces
 
 RIGHT = "canary-right-91c4!@/:word"
 WRONG = "canary-wrong-5d20!@/:word"
@@ -78,9 +79,15 @@ def test_no_secret_is_in_topics_logs_answers_or_on_the_bus_after_failures(run_di
         heard = [run_dir / "heard", run_dir / "again"]
         told += [file.read_text(encoding="utf-8") for file in (*logs, *heard)]
         told.append(str(stack.probe.messages))
-    everything = "".join(told)
+        told.append(broker.log_file.read_text(encoding="utf-8"))
+        told.append(support_bundle(stack.gateway.config_file, dict(os.environ)))
+        # As one who may not read the secrets, so that nothing hides behind the bundle's scrubbing.
+        for secret in (password, token):
+            secret.unlink()
+        told.append(support_bundle(stack.gateway.config_file, dict(os.environ)))
+    everything = "\n".join(told)
     assert "not authorized" in everything
-    assert "canary" not in everything
+    assert traces(everything, RIGHT, WRONG, TOKEN) == []
 
 
 def password_file(folder: Path) -> tuple[Path, dict[str, object]]:
@@ -167,4 +174,6 @@ def test_a_file_that_the_gateways_user_may_not_read_is_named(
         assert f"{str(file)!r}: Permission denied" in answer.stdout
         assert advice in answer.stdout
         assert "Traceback" not in answer.stderr
-        assert "canary" not in stack.gateway.log("mqtt_out").read_text() + answer.stdout
+        bundle = support_bundle(stack.gateway.config_file, dict(os.environ))
+        told = [answer.stdout, answer.stderr, stack.gateway.log("mqtt_out").read_text(), bundle]
+        assert traces("\n".join(told), RIGHT) == []
