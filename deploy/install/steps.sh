@@ -9,10 +9,22 @@ what_packages() { say "install $(missing_packages) with apt-get"; }
 need_packages() { [ -n "$(missing_packages)" ]; }
 do_packages() {
   # shellcheck disable=SC2046 # one word each
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends $(missing_packages); } </dev/null >&2 ||
+  { mend_packages && apt_get update -qq &&
+    apt_get install -y -qq --no-install-recommends $(missing_packages); } </dev/null >&2 ||
     refuse "apt-get could not install $(missing_packages) (see above): connect this machine to the" \
       "internet; from a wheelhouse it takes only python3: --wheelhouse DIR"
+}
+
+# An installation that was cut off leaves packages half unpacked, and apt-get refuses all work then.
+mend_packages() {
+  [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates)" ] || return 0
+  say "  packages are half installed: finishing them"
+  DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a || true
+  apt_get update -qq && apt_get install -y -qq --fix-broken
+}
+
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "$@"
 }
 
 # From a wheelhouse pip comes with the wheels, and python3-venv would bring nothing but pip.
