@@ -19,13 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fake_live import fake_alarms
+from harness_gateway import BusProbe
 from harness_health import HealthBench, Stream, fetch
 from harness_net import LOOPBACK
 from harness_sim import wait_until
-from tinybms_health.http_protocol import CONNECTIONS_AT_MOST
+from tinybms_health.http_protocol import CONNECTIONS_AT_MOST, READ_WITHIN_S
 from tinybms_health.stream import STREAMS_AT_MOST
+from tinybms_messages.live import LiveData
 from tinybms_messages.status import GatewayEvent
-from tinybms_messages.topics import GATEWAY_EVENT
+from tinybms_messages.topics import GATEWAY_EVENT, LIVE_DATA
 
 
 def test_live_shows_the_sample_and_since_when_an_alarm_is_on(run_dir: Path) -> None:
@@ -79,6 +81,37 @@ def test_the_stream_brings_each_snapshot_at_once_and_then_the_silence(run_dir: P
             assert time.monotonic() - sent < 0.5
             # Nobody speaks any more: the stream goes on and says how old the sample is.
             wait_until(lambda: stream.next("live")["data"]["age_s"] > 2, 8, "its age")
+
+
+def test_an_answer_holds_what_is_on_the_bus_now(run_dir: Path) -> None:
+    with HealthBench(run_dir) as bench, BusProbe(bench.gateway.paths) as other:
+        bench.publish_until_shown({"soc_pct": 40.0})
+        other.listen(LIVE_DATA)
+        wait_until(lambda: relayed(bench, other, 41.0), 10, "a second listener")
+        shown = 0
+        for number in range(10):
+            soc_pct = 50.0 + number
+            assert relayed(bench, other, soc_pct)
+            other.wait_for(lambda: False, 0.05)
+            shown += bench.json("/api/live")["sample"]["soc_pct"] == soc_pct
+        assert shown >= 7, "a busy machine may be late now and then"
+
+
+def relayed(bench: HealthBench, other: BusProbe, soc_pct: float) -> bool:
+    """Publish one sample; whether another listener has it."""
+    bench.publish({"soc_pct": soc_pct})
+    bench.acquisition.wait_for(lambda: False, 0.01)
+
+    def arrived() -> bool:
+        last = other.bodies(LIVE_DATA)[-1:]
+        return bool(
+            last
+            and isinstance(last[0], LiveData)
+            and last[0].sample
+            and last[0].sample.soc_pct == soc_pct
+        )
+
+    return other.wait_for(arrived, 2)
 
 
 def test_events_come_numbered_and_on_the_stream(run_dir: Path) -> None:
@@ -206,6 +239,37 @@ def test_clients_that_never_read_the_stream_cost_little_and_are_limited(run_dir:
         assert fetch(bench.port, "/api/status")[0] == 200
         assert time.monotonic() - begun < 1
         assert process.memory_info().rss - before < 40_000_000
+
+
+@pytest.mark.long
+def test_who_asks_slowly_or_never_reads_is_cut_off(run_dir: Path) -> None:
+    with HealthBench(run_dir) as bench, contextlib.ExitStack() as held:
+        process = psutil.Process(bench.gateway.processes["health"].pid)
+
+        def client(text: bytes) -> int:
+            """Connect, say this and be mute; the port by which the connection is known."""
+            mute = held.enter_context(socket.socket())
+            mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            mute.connect((LOOPBACK, bench.port))
+            mute.sendall(text)
+            return int(mute.getsockname()[1])
+
+        silent = client(b"")
+        slow = client(b"GET /api/status HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        # As a stream that is never read, but its buffers are full at once.
+        deaf = client(b"GET /page/vendor/uPlot.iife.min.js HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
+
+        def connected() -> set[int]:
+            there = {
+                one.raddr.port
+                for one in process.net_connections()
+                if one.status != psutil.CONN_LISTEN
+            }
+            return there & {silent, slow, deaf}
+
+        wait_until(lambda: connected() == {silent, slow, deaf}, 5, "all three")
+        wait_until(lambda: not connected(), 5 * READ_WITHIN_S, "the end of all three")
+        assert fetch(bench.port, "/api/status")[0] == 200
 
 
 def test_many_at_once_are_all_served(run_dir: Path) -> None:

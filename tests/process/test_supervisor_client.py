@@ -234,9 +234,11 @@ def asked_by_health(run_dir: Path) -> Iterator[tuple[Supervision, Loop, list[Ans
         on_failed=lambda action, error: pytest.fail(f"{action}: {error}"),
     )
     supervision.start()
-    yield supervision, loop, answers
-    supervision.stop()
-    loop.close()
+    try:
+        yield supervision, loop, answers
+    finally:
+        supervision.stop()
+        loop.close()
 
 
 def pid_in(answers: list[Answer], name: str) -> int:
