@@ -220,7 +220,8 @@ class Keeper:
             self._counts["refused"] += len(appended.refused)
             for record, why in appended.refused:
                 name = f"record {record.seq} of {record.suffix} of boot {record.boot}"
-                self._tell("record_refused", f"{name} can't be stored: {why}", "warning")
+                text = f"{name} can't be stored and will be missing among the replays: {why}"
+                self._tell("record_refused", text, "warning")
 
         if not self._with_store(append):
             return False

@@ -11,6 +11,7 @@ from typing import Final, cast
 import msgspec
 
 from tinybms_buffer.bounds import StoreLimits
+from tinybms_buffer.firstwords import FirstWords
 from tinybms_buffer.keeper import Keeper
 from tinybms_buffer.memoryfile import MemoryFile
 from tinybms_buffer.store import GapNumbers, Store
@@ -85,11 +86,12 @@ class BufferService:
             max_age_s=config.max_age_days * 86_400.0,
         )
         self._gap_numbers = GapNumbers(context.boot)
+        self._words = FirstWords(context.event, now_s=self._now_s())
         memory = MemoryFile(context.paths.run_file("buffer-memory"))
         self._keeper = Keeper(
             clock=context.clock,
             open_store=self._open_store,
-            tell=context.event,
+            tell=self._words,
             memory=memory.load(),
             save=memory.save,
         )
@@ -122,6 +124,7 @@ class BufferService:
         if self._server is not None:
             self._server.close()
         self._keeper.close()
+        self._words.release()
 
     def state(self) -> tuple[str, str]:
         """See tinybms_runtime.runner.Service."""
@@ -137,9 +140,11 @@ class BufferService:
         )
 
     def _on_critical(self, message: AnyMessage) -> None:
+        self._words.release()
         self._keeper.take(cast("Critical", message.body))
 
     def _on_delivered(self, message: AnyMessage) -> None:
+        self._words.release()
         self._keeper.delivered(cast("MqttDelivered", message.body))
 
     def _answer(self, body: RequestBody) -> ReplyBody:
@@ -180,6 +185,7 @@ class BufferService:
     def _each_second(self) -> None:
         self._keeper.tick()
         now_s, written = self._now_s(), written_bytes()
+        self._words.tick(now_s)
         per_day = None
         if written is not None:
             self._wear.note(now_s, written)
