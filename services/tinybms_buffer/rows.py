@@ -60,8 +60,13 @@ def refusal(record: Critical) -> str | None:
 
 def stored_bytes(record: Critical) -> int:
     """About what `record` takes in the database and in an answer."""
-    value = len(record.value) if isinstance(record.value, str) else 8
-    return _ROW_BYTES + len(record.text) + value
+    value = _utf8_bytes(record.value) if isinstance(record.value, str) else 8
+    return _ROW_BYTES + _utf8_bytes(record.text) + value
+
+
+def _utf8_bytes(text: str) -> int:
+    """Also of what is no Unicode, which is refused only later."""
+    return len(text.encode("utf-8", errors="surrogatepass"))
 
 
 def to_row(record: Critical, origin: int) -> Row:

@@ -67,8 +67,18 @@ def trouble_of(error: sqlite3.Error, path: Path) -> StorageOff | Damaged:
 
 def not_writable(path: Path, why: str) -> StorageOff:
     """The file or its folder may not be written."""
-    text = f"{path}: {why}; the gateway's user must be able to write file and folder"
-    return StorageOff(OffCode.NOT_WRITABLE, text)
+    advice = "the gateway's user must be able to write file and folder"
+    if _is_mounted_read_only(path):
+        # The kernel itself does so with a card that begins to fail; no right would help.
+        advice = "its file system is mounted read-only, look at the disk and its kernel messages"
+    return StorageOff(OffCode.NOT_WRITABLE, f"{path}: {why}; {advice}")
+
+
+def _is_mounted_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _is_full(path: Path) -> bool:

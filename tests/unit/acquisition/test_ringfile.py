@@ -1,12 +1,10 @@
 """The ring keeps the last records through kills, and gives them back by boot and number."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_critical import BOOT, make_alarm, make_record
+from fake_disk import no_file_longer_than
+from tinybms_acquisition import ringfile
 from tinybms_acquisition.ringfile import MAX_RECORD_BYTES, CriticalRing
 from tinybms_messages.requests import MAX_RECORDS, MAX_RECORDS_BYTES, RingBoot
 
@@ -90,6 +90,16 @@ def test_boots_are_listed_in_the_order_in_which_they_came(path: Path) -> None:
     ring.close()
 
 
+def test_boots_are_in_order_over_both_files(path: Path) -> None:
+    ring = CriticalRing(path, records=3)
+    for boot in ("zz", "aa"):
+        for seq in (1, 2):
+            ring.append(make_record(seq, boot=boot))
+    assert len(list(path.parent.iterdir())) == 2
+    assert [(one.boot, one.last) for one in ring.inventory()] == [("zz", 2), ("aa", 2)]
+    ring.close()
+
+
 def test_the_last_records_stay_and_the_files_stay_bounded(path: Path) -> None:
     ring = CriticalRing(path, records=100)
     for seq in range(1, 1051):
@@ -101,6 +111,20 @@ def test_the_last_records_stay_and_the_files_stay_bounded(path: Path) -> None:
     again = CriticalRing(path, records=100)
     assert numbers(again) == list(range(901, 1051))
     again.close()
+
+
+def test_long_records_keep_the_files_bounded_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ringfile, "RING_BYTES", 100_000)
+    ring = CriticalRing(path)
+    for seq in range(1, 101):
+        ring.append(make_alarm(seq, text="x" * 10_000))
+        assert sum(file.stat().st_size for file in path.parent.iterdir()) < 2 * 110_000 + 2_000
+    found = numbers(ring)
+    assert found == list(range(found[0], 101))
+    assert len(found) >= 10
+    ring.close()
 
 
 def numbers_at_least(ring: CriticalRing, count: int) -> bool:
@@ -146,21 +170,28 @@ def test_noise_never_becomes_a_record(
     again.close()
 
 
+def test_what_lay_behind_the_damage_never_comes_back(path: Path) -> None:
+    ring = CriticalRing(path)
+    for seq in range(1, 6):
+        ring.append(make_record(seq))
+    ring.close()
+    length = path.stat().st_size // 5
+    with path.open("r+b") as file:
+        file.seek(2 * length + 20)
+        file.write(b"noise")
+    again = CriticalRing(path)
+    again.append(make_record(9))
+    again.close()
+    once_more = CriticalRing(path)
+    assert numbers(once_more) == [1, 2, 9]
+    once_more.close()
+
+
 def test_a_record_that_is_too_large_is_refused(ring: CriticalRing) -> None:
     with pytest.raises(ValueError, match="at most"):
         ring.append(make_alarm(1, text="x" * (MAX_RECORD_BYTES + 1)))
     ring.append(make_alarm(2))
     assert numbers(ring) == [2]
-
-
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 5, 50])

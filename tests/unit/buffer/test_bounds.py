@@ -9,9 +9,11 @@ import pytest
 
 from fake_clock import FakeClock
 from fake_critical import make_alarm, make_record, record_at
+from fake_disk import no_file_longer_than
 from fake_store import BUFFER_BOOT, CLAIMER, claim_all, open_store
 from tinybms_buffer.bounds import StoreLimits
 from tinybms_buffer.store import LOG_ALLOWANCE_BYTES, Store
+from tinybms_buffer.trouble import StorageOff
 from tinybms_messages.critical import Critical, CriticalClass
 
 MIB = 1024 * 1024
@@ -168,6 +170,30 @@ def test_a_gap_record_that_somebody_has_seen_is_not_changed_any_more(
     store.close()
 
 
+def test_thinning_that_the_disk_did_not_take_is_done_again(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """As if the disk had never failed: the same rows stay."""
+    first, more = list(samples(clock, 1, 990)), list(samples(clock, 991, 50))
+    kept: list[list[int]] = []
+    for failing in (False, True):
+        folder = tmp_path / f"failing-{failing}"
+        folder.mkdir()
+        store = store_of(folder, clock, max_rows=1000)
+        store.append(first)
+        size = (folder / "buffer.db-wal").stat().st_size
+        if failing:
+            with no_file_longer_than(size), pytest.raises(StorageOff):
+                store.append(more)
+            assert (store.rows, store.removed) == (990, {})
+        store.append(more)
+        _, rest = parted(store)
+        kept.append([record.seq for record in rest])
+        store.close()
+    assert len(kept[0]) < 1000
+    assert kept[0] == kept[1]
+
+
 def test_what_is_on_its_way_is_neither_thinned_nor_dropped(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -176,6 +202,18 @@ def test_what_is_on_its_way_is_neither_thinned_nor_dropped(
     on_their_way = {stored.id for stored in store.claim(CLAIMER, 40)}
     store.append(list(samples(clock, 81, 80, step_s=0.0)))
     assert store.ack(sorted(on_their_way)) == 40
+    store.close()
+
+
+def test_what_is_on_its_way_is_not_dropped_by_age_either(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
+    store.append(list(samples(clock, 1, 10)))
+    on_their_way = [stored.id for stored in store.claim(CLAIMER, 4)]
+    assert store.drop_before(clock.wall_ns()) == 6
+    assert store.drop_before(clock.wall_ns()) == 0
+    assert store.ack(on_their_way) == 4
+    (gap,), rest = parted(store)
+    assert (gap.raw, rest) == (6, [])
     store.close()
 
 
@@ -217,10 +255,13 @@ def test_the_bound_in_bytes_holds_for_database_and_log(tmp_path: Path, clock: Fa
     store.close()
 
 
-def test_large_records_do_not_wedge_a_full_store(tmp_path: Path, clock: FakeClock) -> None:
+@pytest.mark.parametrize("text", ["x" * 15_000, "°" * 7_500, "€" * 5_000])
+def test_large_records_do_not_wedge_a_full_store(
+    tmp_path: Path, clock: FakeClock, text: str
+) -> None:
     store = store_of(tmp_path, clock, max_bytes=6 * MIB)
-    for first in range(1, 1001, 20):
-        store.append([make_alarm(seq, text="x" * 15_000) for seq in range(first, first + 20)])
+    for first in range(1, 1001, 64):
+        store.append([make_alarm(seq, text=text) for seq in range(first, first + 64)])
     assert store.append([make_record(5000)]).stored == 1
     store.close()
 
@@ -266,6 +307,9 @@ def test_seven_days_without_mqtt(tmp_path: Path, clock: FakeClock) -> None:
     assert missing + len(rest) == OUTAGE_S / STEP_S
     values = [record for record in rest if record.record_class is CriticalClass.SAMPLE]
     assert [record.seq for record in values] == sorted(record.seq for record in values)
+    # The oldest went: what stays has no hole.
+    steps_s = [(after.boottime_ns - before.boottime_ns) / 1e9 for before, after in pairwise(values)]
+    assert max(steps_s) <= 75
     per_minute = [
         len(list(group))
         for _, group in groupby(values, key=lambda record: record.boottime_ns // (60 * 10**9))

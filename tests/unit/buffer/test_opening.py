@@ -1,23 +1,26 @@
 """Whatever lies where the database should be: a clear answer, and nothing of others is harmed."""
 
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fake_clock import FakeClock
 from fake_critical import make_alarm, make_record
+from fake_disk import no_file_longer_than
 from fake_store import CLAIMER, claim_all, open_store
 from tinybms_buffer import opening
+from tinybms_buffer import store as store_module
 from tinybms_buffer.filesystem import network_file_system, network_name
+from tinybms_buffer.gaps import GapKind
 from tinybms_buffer.opening import APPLICATION_ID, MOST_SET_ASIDE, SCHEMA_VERSION, open_database
+from tinybms_buffer.rows import MAX_RECORD_BYTES
 from tinybms_buffer.trouble import Damaged, OffCode, StorageOff
 
 NOBODY = 65534
@@ -34,6 +37,13 @@ def refused(path: Path) -> StorageOff:
         open_store(path, FakeClock())
     assert str(path.parent) in str(caught.value)
     return caught.value
+
+
+def mounted(monkeypatch: pytest.MonkeyPatch, flags: int) -> None:
+    """The kernel says that the file system has these flags."""
+    real = os.statvfs(Path("/"))
+    fields = [*real[:8], flags, *real[9:]]
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
 
 
 def filled(path: Path, rows: int = 500) -> None:
@@ -172,9 +182,9 @@ def _newer_release(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "code", "words"),
     [
-        (_another_program, OffCode.FOREIGN, "another program"),
-        (_unnamed_program, OffCode.FOREIGN, "another program"),
-        (_newer_release, OffCode.NEWER, "newer release"),
+        (_another_program, OffCode.FOREIGN, "another program; move it away"),
+        (_unnamed_program, OffCode.FOREIGN, "another program; move it away"),
+        (_newer_release, OffCode.NEWER, "install that release again or move the file away"),
     ],
 )
 def test_a_file_of_others_is_refused_and_left_as_it_is(
@@ -184,6 +194,7 @@ def test_a_file_of_others_is_refused_and_left_as_it_is(
     before = path.read_bytes()
     trouble = refused(path)
     assert trouble.code is code
+    assert str(path) in str(trouble)
     assert words in str(trouble)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir() if "damaged" in file.name] == []
@@ -239,8 +250,23 @@ def test_a_read_only_folder_is_refused(open_folder: Path) -> None:
     said = _as_nobody(open_folder / "buffer.db")
     assert said.startswith("not_writable")
     assert str(open_folder) in said
+    assert "the gateway's user must be able to write" in said
     assert list(open_folder.iterdir()) == []
     open_folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(os.ST_RDONLY | os.ST_NOATIME, "mounted read-only, look at the disk"), (0, "must be able")],
+)
+def test_whether_rights_or_the_mount_forbid_writing_is_said(
+    path: Path, monkeypatch: pytest.MonkeyPatch, flags: int, words: str
+) -> None:
+    mounted(monkeypatch, flags)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    trouble = refused(path)
+    assert trouble.code is OffCode.NOT_WRITABLE
+    assert words in str(trouble)
 
 
 def test_a_read_only_file_is_refused_and_left_as_it_is(open_folder: Path) -> None:
@@ -267,6 +293,7 @@ def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.Monkey
     trouble = refused(path)
     assert trouble.code is OffCode.NETWORK
     assert "NFS" in str(trouble)
+    assert "set gateway.state_dir to a folder of a local disk" in str(trouble)
     assert not path.exists()
 
 
@@ -290,17 +317,6 @@ def test_the_kernel_says_which_file_system_a_folder_lies_on() -> None:
         network_file_system(Path("/proc/not there"))
 
 
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """The kernel refuses to let any file of this process grow beyond `size`."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_disk_that_takes_no_more_leaves_what_is_stored(path: Path) -> None:
     store = open_store(path, FakeClock())
     store.append([make_alarm(1)])
@@ -311,6 +327,21 @@ def test_a_disk_that_takes_no_more_leaves_what_is_stored(path: Path) -> None:
     assert [stored.record.seq for stored in store.claim(CLAIMER, 100)] == [1]
     assert store.append([make_alarm(2)]).stored == 1
     assert store.rows == 2
+    store.close()
+
+
+def test_a_gap_record_that_the_disk_did_not_take_is_made_anew(path: Path) -> None:
+    store = open_store(path, FakeClock())
+    store.append([make_alarm(1)])
+    size = path.with_name(path.name + "-wal").stat().st_size
+    too_large = [make_alarm(2, text="x" * (MAX_RECORD_BYTES + 1))]
+    with no_file_longer_than(size), pytest.raises(StorageOff):
+        store.append(too_large)
+    assert store.removed == {}
+    store.append(too_large)
+    assert store.removed == {GapKind.REFUSED: 1}
+    _, gap = claim_all(store)
+    assert (gap.record.value, gap.record.raw) == ("records_refused", 1)
     store.close()
 
 
@@ -336,6 +367,22 @@ def test_an_acknowledged_row_that_can_not_be_removed_is_not_sent_again(path: Pat
     assert [stored.record.seq for stored in store.claim("another", 100)] == [2]
     assert store.remove_acked() == 1
     assert store.rows == 1
+    store.close()
+
+
+def test_what_can_not_be_removed_is_bounded_and_then_nothing_is_given_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "MOST_UNREMOVED", 2)
+    store = open_store(path, FakeClock())
+    store.append([make_alarm(seq) for seq in (1, 2, 3)])
+    ids = [stored.id for stored in store.claim(CLAIMER, 2)]
+    size = path.with_name(path.name + "-wal").stat().st_size
+    with no_file_longer_than(size), pytest.raises(StorageOff):
+        store.ack(ids)
+    assert store.claim(CLAIMER, 100) == []
+    assert store.remove_acked() == 2
+    assert [stored.record.seq for stored in store.claim(CLAIMER, 100)] == [3]
     store.close()
 
 
