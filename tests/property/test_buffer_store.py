@@ -17,7 +17,7 @@ from fake_critical import record_at
 from fake_store import BUFFER_BOOT, open_store
 from tinybms_buffer.bounds import StoreLimits
 from tinybms_buffer.rows import IN_ORDER, NO_PLACE, RANKS, from_row
-from tinybms_buffer.store import Store
+from tinybms_buffer.store import GapNumbers, Store
 from tinybms_messages.critical import Critical, CriticalClass
 from tinybms_messages.requests import LEASE_S, StoredRecord
 
@@ -64,12 +64,15 @@ class StoreMachine(RuleBasedStateMachine):
         self.model = Model()
         self.on_their_way: list[StoredRecord] = []
         self.starts = 0
+        self.gap_numbers = GapNumbers(BUFFER_BOOT)
         self._open(self.folder / "buffer.db")
 
     def _open(self, path: Path) -> None:
         limits = StoreLimits(max_age_s=MAX_AGE_S, max_rows=100_000)
         self.path = path
-        self.store: Store = open_store(path, self.clock, limits=limits)
+        self.store: Store = open_store(
+            path, self.clock, limits=limits, gap_numbers=self.gap_numbers
+        )
         self.model.lease_ends_s.clear()
         self.model.claimer = ""
         if self.store.rows == 0:
@@ -155,6 +158,17 @@ class StoreMachine(RuleBasedStateMachine):
         gone = set(self.model.rows) - left
         assert old - leased <= gone <= old
         assert removed == self.model.drop(gone)
+
+    @rule(
+        old=st.lists(KEYS, min_size=1, max_size=4),
+        young=st.lists(KEYS, min_size=1, max_size=4),
+    )
+    def prune_amid_young_ones(self, old: list[Key], young: list[Key]) -> None:
+        """Chance alone seldom lets some grow too old while others have not."""
+        self.append(keys=old)
+        self.clock.advance(MAX_AGE_S + 1)
+        self.append(keys=young)
+        self.prune()
 
     @rule()
     def reopen(self) -> None:

@@ -55,7 +55,7 @@ def test_each_batch_is_synced_before_it_counts_and_any_rest_opens(run_dir: Path)
     assert synced_batches(trace) >= BATCHES
     for rows, copy in copies:
         assert stored(copy, run_dir / "looked at") == list(range(1, rows + 1))
-    cut_and_spoil(run_dir, *copies[-1])
+    cut_and_spoil(run_dir, copies)
 
 
 def traced_buffer(gateway: GatewayFolder, trace: Path) -> subprocess.Popen[bytes]:
@@ -112,33 +112,50 @@ def stored(path: Path, scratch: Path) -> list[int]:
         shutil.rmtree(scratch)
 
 
-def cut_and_spoil(folder: Path, rows: int, copy: Path) -> None:
-    """Cut the log anywhere, or put a page of noise anywhere: it opens, or is set aside."""
+def cut_and_spoil(folder: Path, copies: list[tuple[int, Path]]) -> None:
+    """Cut the log anywhere, or put a page of noise anywhere: it opens, or is set aside.
+
+    Each batch that lay in the log before that place is there.
+    """
     chance = random.Random(6)
+    copy = copies[-1][1]
+    whole = [(log_of(one).stat().st_size, rows) for rows, one in copies]
+    assert whole == sorted(set(whole)), "the log was emptied meanwhile; take fewer batches"
     opened = 0
     for turn in range(CUTS):
         place = folder / f"turn{turn}"
         shutil.copytree(copy.parent, place)
-        log = place / f"{copy.name}-wal"
+        log = log_of(place / copy.name)
         cut = turn % 2 == 0
+        sound = 0
         if cut:
-            os.truncate(log, chance.randrange(log.stat().st_size))
+            sound = chance.randrange(log.stat().st_size)
+            os.truncate(log, sound)
+        elif turn % 4 == 1:
+            sound = spoil(log, chance)
         else:
-            spoil(log if turn % 4 == 1 else place / copy.name, chance)
+            spoil(place / copy.name, chance)
         store = open_store(place / copy.name, FakeClock())
         aside = store.set_aside is not None
         store.close()
         left = stored(place / copy.name, folder / "looked at")
         assert left == list(range(1, len(left) + 1)), (turn, left)
         assert not (cut and aside), f"turn {turn}: a log that ends early is no damage"
-        assert cut or aside or len(left) in range(rows + 1)
+        least = max((rows for size, rows in whole if size <= sound), default=0)
+        assert aside or least <= len(left) <= copies[-1][0], (turn, sound, left)
         opened += not aside
         shutil.rmtree(place)
     assert opened > CUTS // 2
 
 
-def spoil(file: Path, chance: random.Random) -> None:
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def spoil(file: Path, chance: random.Random) -> int:
+    """Put a page of noise into `file`; where it begins."""
     offset = chance.randrange(max(1, file.stat().st_size // PAGE_BYTES)) * PAGE_BYTES
     with file.open("r+b") as target:
         target.seek(offset)
         target.write(chance.randbytes(PAGE_BYTES))
+    return offset

@@ -9,14 +9,17 @@ import pytest
 
 from fake_clock import FakeClock
 from fake_critical import BOOT, make_alarm, record_at
+from fake_disk import no_file_longer_than
 from fake_store import CLAIMER, open_store
 from tinybms_buffer import keeper as keeper_module
+from tinybms_buffer import trouble
 from tinybms_buffer.bounds import StoreLimits
-from tinybms_buffer.keeper import RETRY_S, Keeper
+from tinybms_buffer.keeper import CHECK_S, PRUNE_S, RETRY_S, Keeper
 from tinybms_buffer.rows import MAX_RECORD_BYTES
 from tinybms_buffer.store import Store
 from tinybms_buffer.tracked import Memory
-from tinybms_buffer.trouble import OffCode, StorageOff
+from tinybms_buffer.tracker import MOST_VAIN
+from tinybms_buffer.trouble import Damaged, OffCode, StorageOff
 from tinybms_messages.critical import Critical, DeliveredBoot, MqttDelivered
 from tinybms_messages.requests import Ack, CaughtUp, Claim, Claimed, RingBoot
 from tinybms_messages.sequences import SequenceSet
@@ -34,6 +37,7 @@ class Bench:
         self.off: StorageOff | None = None
         self.ram_only = False
         self.silent = False
+        self.opened = 0
         self.told: list[str] = []
         self.texts: list[str] = []
         self.memory: Memory | None = None
@@ -106,6 +110,7 @@ class Bench:
         self.keeper.tracker.caught_up(answer, self.clock.boottime_ns() / 1e9)
 
     def _open(self, distrust: str) -> Store:
+        self.opened += 1
         if self.off is not None:
             raise self.off
         path = None if self.ram_only else self.path
@@ -129,9 +134,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_with_mqtt_up_for_an_hour_not_a_byte_is_written(bench: Bench) -> None:
-    bench.wait(1)
+    """Not even at its beginning, nor when the wall clock becomes right in its middle."""
     before = bench.content()
     for second in range(HOUR_S):
+        bench.clock.trusted = second >= HOUR_S // 2
         for _ in range(1 + second % 3):
             bench.say(acknowledged=True)
         bench.acknowledge()
@@ -142,6 +148,15 @@ def test_with_mqtt_up_for_an_hour_not_a_byte_is_written(bench: Bench) -> None:
     assert bench.content() == before
     assert bench.keeper.status().state == "idle"
     assert bench.keeper.status().stored == 0
+
+
+def test_what_is_stored_costs_no_more_writing_while_it_waits(bench: Bench) -> None:
+    bench.say()
+    bench.wait(5)
+    assert bench.keeper.status().rows == 1
+    before = bench.content()
+    bench.wait(100)
+    assert bench.content() == before
 
 
 def test_an_outage_is_stored_and_replayed_in_order(bench: Bench) -> None:
@@ -255,6 +270,48 @@ def test_a_disk_that_fills_up_is_said_once_and_recovers_by_itself(
     assert [record.seq for record in bench.replay()] == [one.seq for one in said[1:]]
 
 
+def test_what_a_full_disk_kept_from_being_removed_goes_once_there_is_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.say()
+    bench.wait(4)
+    claimed = bench.claim()
+    ids = tuple(stored.id for stored in claimed.records)
+    monkeypatch.setattr(trouble, "_is_full", lambda _: True)
+    with no_file_longer_than(bench.path.with_name(f"{bench.path.name}-wal").stat().st_size):
+        ack = Ack(claimer=CLAIMER, store=claimed.store, ids=ids)
+        assert bench.keeper.ack(ack).removed == 0
+        bench.wait(1)
+    assert bench.keeper.status().rows == 1
+    bench.wait(int(RETRY_S) + 10)
+    assert bench.told == ["storage_off", "storage_on"]
+    assert bench.keeper.status().rows == 0
+    assert bench.claim().records == ()
+
+
+def test_another_reason_why_nothing_is_stored_is_said_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.keeper.close()
+    for code in (OffCode.FULL, OffCode.NOT_WRITABLE):
+        bench.off = StorageOff(code, f"because of {code}")
+        if code is OffCode.FULL:
+            bench.start()
+        bench.wait(int(RETRY_S) + 1)
+    assert bench.told == ["storage_off", "storage_off"]
+    assert "not_writable" in bench.texts[1]
+    assert "not_writable" in bench.keeper.status().detail
+
+
+def test_a_store_that_can_not_be_opened_is_tried_now_and_then(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.keeper.close()
+    bench.off = StorageOff(OffCode.NOT_WRITABLE, "no right")
+    bench.start()
+    bench.opened = 0
+    bench.wait(int(10 * RETRY_S))
+    assert 5 <= bench.opened <= 10
+
+
 def test_storage_comes_back_also_when_nothing_waits_to_be_stored(bench: Bench) -> None:
     bench.keeper.close()
     bench.off = StorageOff(OffCode.NOT_WRITABLE, "no right")
@@ -281,6 +338,34 @@ def test_a_file_that_breaks_while_it_is_used_is_set_aside_and_filled_from_the_ri
     assert bench.keeper.status().set_aside == 1
 
 
+def test_the_whole_file_is_looked_at_each_day(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_: Store) -> None:
+        raise Damaged("a page is noise")
+
+    monkeypatch.setattr(Store, "check", damaged)
+    bench.clock.advance(CHECK_S - 10)
+    bench.wait(5)
+    assert bench.told == []
+    bench.wait(10)
+    assert bench.told == ["storage_damaged"]
+    assert "a page is noise" in bench.texts[0]
+
+
+def test_what_grows_too_old_goes_and_its_count_outlives_the_file(bench: Bench) -> None:
+    bench.say()
+    bench.wait(4)
+    bench.clock.advance(StoreLimits().max_age_s + 1)
+    bench.wait(int(PRUNE_S) + 1)
+    assert bench.keeper.status().dropped == 1
+    for file in bench.folder.iterdir():
+        file.unlink()
+    bench.wait(8)
+    assert bench.told == ["storage_removed"]
+    assert bench.keeper.status().dropped == 1
+
+
 def test_a_file_that_is_taken_away_is_made_anew_and_filled_from_the_ring(bench: Bench) -> None:
     said = [bench.say() for _ in range(5)]
     bench.wait(4)
@@ -301,6 +386,40 @@ def test_what_is_lost_for_good_leaves_a_gap_record(bench: Bench) -> None:
     assert (gap.value, gap.raw) == ("records_never_received", 1)
     assert [record.seq for record in rest] == [1, 3]
     assert bench.keeper.status().never_received == 1
+
+
+def test_a_gap_record_that_a_full_disk_did_not_take_comes_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageOff(OffCode.FULL, "the disk is full")
+
+    monkeypatch.setattr(Store, "note_gap", full)
+    bench.say()
+    bench.say(heard=False)
+    bench.say()
+    bench.ring = [bench.ring[2]]
+    bench.wait(10)
+    assert bench.keeper.status().never_received == 1
+    monkeypatch.undo()
+    bench.wait(int(RETRY_S) + 1)
+    gap, *rest = bench.replay()
+    assert (gap.value, gap.raw) == ("records_never_received", 1)
+    assert [record.seq for record in rest] == [1, 3]
+
+
+def test_what_is_lost_just_before_the_end_leaves_a_gap_record_too(bench: Bench) -> None:
+    bench.say()
+    bench.say(heard=False)
+    bench.say()
+    bench.ring = [bench.ring[2]]
+    for _ in range(MOST_VAIN + 1):
+        bench._answer()
+    bench.keeper.close()
+    bench.start()
+    gap, *rest = bench.replay()
+    assert (gap.value, gap.raw) == ("records_never_received", 1)
+    assert [record.seq for record in rest] == [1, 3]
 
 
 def test_a_record_that_can_not_be_stored_is_named_and_does_not_hold_up_the_others(

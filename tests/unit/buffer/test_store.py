@@ -135,6 +135,14 @@ def test_what_arrived_after_all_is_forgotten(store: Store) -> None:
     assert [stored.record.seq for stored in claim_all(store)] == [1, 4, 5]
 
 
+def test_what_is_on_its_way_is_not_forgotten_but_counts_when_acknowledged(store: Store) -> None:
+    store.append([make_record(seq) for seq in range(1, 5)])
+    on_their_way = [stored.id for stored in store.claim(CLAIMER, 2)]
+    assert store.forget(BOOT, [(1, 3)]) == 1
+    assert store.ack(on_their_way) == 2
+    assert [stored.record.seq for stored in claim_all(store)] == [4]
+
+
 def test_all_survives_a_restart_but_the_leases(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "buffer.db"
     store = open_store(path, clock)
@@ -174,6 +182,7 @@ def test_in_memory_it_works_alike_and_touches_no_disk(tmp_path: Path, clock: Fak
         ({"value": "y" * (MAX_RECORD_BYTES + 1)}, "bytes, at most"),
         ({"value": 2**63}, "64 bits"),
         ({"raw": -(2**70)}, "64 bits"),
+        ({"live_seq": 2**63}, "64 bits"),
         ({"value": float("nan")}, "value nan"),
         ({"text": "\ud800"}, "no Unicode"),
     ],

@@ -8,6 +8,7 @@ from fake_critical import BOOT, make_alarm, make_record
 from fake_tracker import OTHER, asked, delivered, numbers, place, ring
 from tinybms_buffer.tracker import (
     INVENTORY_PERIOD_S,
+    MOST_BOOTS,
     MOST_VAIN,
     RETRY_S,
     WAIT_S,
@@ -209,6 +210,7 @@ def test_what_waits_in_memory_is_bounded_and_samples_go_first() -> None:
         tracker.take(record, 1.0)
     assert numbers(tracker.pending()) == [2, 3, 5, 6]
     assert tracker.take_lost() == 2
+    assert tracker.memory().boots[0].done == ((1, 1), (4, 4))
 
 
 def test_starts_of_long_ago_are_forgotten() -> None:
@@ -220,6 +222,14 @@ def test_starts_of_long_ago_are_forgotten() -> None:
         tracker.caught_up(ring(1, 1, boot=f"boot-{start:03}"), float(start))
     assert len(tracker.memory().boots) <= 33
     assert tracker.memory().boots[-1].boot == "boot-099"
+
+
+def test_a_start_of_long_ago_is_kept_while_its_records_wait(tracker: Tracker) -> None:
+    for start in range(MOST_BOOTS + 8):
+        tracker.take(make_record(1, boot=f"boot-{start:03}"), 1.0)
+    assert tracker.wanted(1.0) == CatchUp()
+    tracker.caught_up(ring(1, 1), 1.0)
+    assert tracker.waiting == MOST_BOOTS + 8
 
 
 @given(st.data())

@@ -117,6 +117,13 @@ def test_at_the_start_nothing_is_stored_before_the_ring_has_answered() -> None:
     assert numbers(tracker.due(STORE_HOLD_S)) == [1]
 
 
+def test_a_start_without_its_place_has_none_after_a_restart_either(tracker: Tracker) -> None:
+    tracker.take(make_record(1, boot=OTHER), 1.0)
+    assert tracker.held(1.0) == ((OTHER, 0),)
+    again = Tracker(tracker.memory(), now_s=2.0)
+    assert again.held(2.0) == ((OTHER, 0),)
+
+
 def test_after_a_restart_the_end_of_what_is_stored_waits_for_the_ring() -> None:
     before = Tracker(None, now_s=0.0)
     before.caught_up(CaughtUp(), 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fake_critical import BOOT, make_record
 from tinybms_messages.requests import LEASE_S, Ack, Acked, Claim, Claimed, StoredRecord
 from tinybms_mqtt_out.delivered import MOST_BOOTS, Delivered
@@ -141,6 +143,16 @@ def test_a_lease_that_ends_is_claimed_anew() -> None:
     assert bench.stored == {}
 
 
+def test_nothing_is_sent_just_before_its_lease_ends() -> None:
+    """Another claimer could have it by the time it arrives."""
+    bench = Bench(rows=5)
+    bench.step()
+    assert bench.step(dt_s=LEASE_S - 0.5) == 0
+    bench.run(4.0)
+    assert bench.seqs == [1, 2, 3, 4, 5]
+    assert bench.stored == {}
+
+
 def test_an_unanswered_acknowledgement_is_told_again() -> None:
     bench = Bench(rows=2)
     bench.step()
@@ -152,6 +164,33 @@ def test_an_unanswered_acknowledgement_is_told_again() -> None:
     bench.run(3.0)
     assert bench.stored == {}
     assert bench.seqs == [1, 2]
+
+
+def test_what_arrives_while_an_acknowledgement_is_on_its_way_is_told_with_the_next() -> None:
+    bench = Bench(rows=2)
+    bench.step()
+    bench.step(acknowledge=False)
+    first, second = bench.open
+    bench.replay.arrived(first)
+    question = bench.replay.question(bench.now_s + 2.0, 2)
+    bench.replay.arrived(second)
+    bench.replay.answered(Acked(removed=1), bench.now_s + 2.1)
+    again = bench.replay.question(bench.now_s + 4.0, 1)
+    assert isinstance(question, Ack)
+    assert isinstance(again, Ack)
+    assert (question.ids, again.ids) == ((first.stored,), (second.stored,))
+
+
+def test_a_number_of_another_database_says_nothing_of_this_one() -> None:
+    bench = Bench(rows=2)
+    bench.step()
+    bench.step(acknowledge=False)
+    for record in bench.open:
+        bench.replay.arrived(replace(record, store="the one before"))
+    assert bench.replay.question(bench.now_s + 2.0, 2) is None
+    bench.acknowledge()
+    bench.run(2.0)
+    assert bench.stored == {}
 
 
 def test_after_a_lost_answer_another_claimer_asks_so_that_no_lease_is_skipped() -> None:
@@ -169,9 +208,10 @@ def test_a_refusal_pauses_the_replay() -> None:
     bench.step()
     bench.step(acknowledge=False)
     bench.replay.refused(bench.open.pop(), bench.now_s)
-    before = len(bench.sent)
+    before, asked = len(bench.sent), len(bench.asked)
     bench.run(REFUSED_S - 1)
     assert len(bench.sent) == before
+    assert [one for one in bench.asked[asked:] if isinstance(one, Claim)] == []
     bench.run(5.0)
     assert bench.stored == {}
 
