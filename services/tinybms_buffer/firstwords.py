@@ -8,6 +8,8 @@ from tinybms_buffer.keeper import Tell
 
 JOIN_S: Final = 10.0
 """When nobody else has spoken by then, it is at least logged."""
+SETTLE_S: Final = 1.0
+"""Whom we hear hears us a little later: the two ways are joined one after the other."""
 
 
 class FirstWords:
@@ -25,13 +27,18 @@ class FirstWords:
         else:
             self._waiting.append((code, text, severity))
 
+    def heard(self, now_s: float) -> None:
+        """Another process has spoken: the bus is joined, or will be in a moment."""
+        if self._waiting is not None:
+            self._release_at_s = min(self._release_at_s, now_s + SETTLE_S)
+
     def release(self) -> None:
-        """The bus is joined, or the end has come: tell all that waited."""
+        """Tell all that waited, and from now on what comes at once."""
         waiting, self._waiting = self._waiting, None
         for code, text, severity in waiting or ():
             self._tell(code, text, severity)
 
     def tick(self, now_s: float) -> None:
-        """Release in the end, also when nobody else is there."""
+        """Release when it is time; to be called about once a second."""
         if now_s >= self._release_at_s:
             self.release()

@@ -140,11 +140,11 @@ class BufferService:
         )
 
     def _on_critical(self, message: AnyMessage) -> None:
-        self._words.release()
+        self._words.heard(self._now_s())
         self._keeper.take(cast("Critical", message.body))
 
     def _on_delivered(self, message: AnyMessage) -> None:
-        self._words.release()
+        self._words.heard(self._now_s())
         self._keeper.delivered(cast("MqttDelivered", message.body))
 
     def _answer(self, body: RequestBody) -> ReplyBody:
