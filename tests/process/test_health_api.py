@@ -92,7 +92,7 @@ def test_an_answer_holds_what_is_on_the_bus_now(run_dir: Path) -> None:
         for number in range(10):
             soc_pct = 50.0 + number
             assert relayed(bench, other, soc_pct)
-            other.wait_for(lambda: False, 0.05)
+            other.wait_for(lambda: False, 0.1)
             shown += bench.json("/api/live")["sample"]["soc_pct"] == soc_pct
         assert shown >= 7, "a busy machine may be late now and then"
 
