@@ -61,8 +61,8 @@ def test_each_batch_is_synced_before_it_counts_and_any_rest_opens(run_dir: Path)
 def traced_buffer(gateway: GatewayFolder, trace: Path) -> subprocess.Popen[bytes]:
     strace = shutil.which("strace")
     assert strace is not None, "strace is missing; install it with: apt-get install strace"
-    command = [strace, "-f", "-y", "-e", f"trace={CALLS}", "-o", str(trace), sys.executable]
-    command += ["-P", "-m", "tinybms_buffer", "--config", str(gateway.config_file)]
+    command = [strace, "-f", "-y", "-s", "4096", "-e", f"trace={CALLS}", "-o", str(trace)]
+    command += [sys.executable, "-P", "-m", "tinybms_buffer", "--config", str(gateway.config_file)]
     with gateway.log("buffer").open("ab") as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
@@ -89,15 +89,24 @@ def copy_of(gateway: GatewayFolder, folder: Path) -> Path:
 def synced_batches(trace: Path) -> int:
     """Syncs of the log; AssertionError when something counted as stored before its sync."""
     unsynced, syncs = False, 0
+    noted, synced_since_note = r"\"stored\":[]", False
     for line in trace.read_text(encoding="utf-8", errors="replace").splitlines():
         if re.search(r"pwrite64\(\d+<[^>]*sqlite-wal>", line):
             unsynced = True
         elif re.search(r"f(data)?sync\(\d+<[^>]*sqlite-wal>", line):
             syncs += unsynced
+            synced_since_note |= unsynced
             unsynced = False
+        elif "write(" in line and "buffer-memory.new" in line:
+            news = re.search(r'\\"stored\\":\[[\[\]\d,]*\]', line)
+            if news is not None and news[0] != noted:
+                assert synced_since_note, "records were noted as stored that no sync had reached"
+                noted = news[0]
+            synced_since_note = False
         elif "buffer-memory.new" in line and "rename" in line:
             assert not unsynced, "what is stored was noted before its log was synced"
     assert not unsynced
+    assert f"{BATCHES * BATCH}]]" in noted
     return syncs
 
 
