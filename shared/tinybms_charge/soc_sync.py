@@ -26,6 +26,10 @@ NO_NEWS_PCT: Final = 2.0
 DAY_S: Final = 86_400.0
 VERIFY_S: Final = 10.0
 """Readings of so long may show the new value: a write takes a second at most, a look back half."""
+STATUS_WAIT_S: Final = 1800.0
+USED_PCT: Final = 0.5
+"""A full battery rests or feeds its loads at once, and is asked for a status of charging for so
+long after the full charge, as long as no more than that was taken out."""
 ADVISE_AFTER_DAYS: Final = 14.0
 LONGEST_GAP_S: Final = 400 * DAY_S
 
@@ -52,8 +56,10 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True):
     """Since SoC was last known to be right, or since the gateway first saw this battery."""
     verifying_s: float = -1.0
     """Since a write whose effect is looked for; -1: none is."""
+    due_s: float = -1.0
+    """Since a full charge after which SoC may still be set; -1: none."""
     from_pct: float = FULL_PCT
-    """What the BMS said before that write."""
+    """What the BMS said before that write, or at that full charge."""
     blocked: str = ""
     """Why nothing is written any more; the owner may resume."""
 
@@ -108,17 +114,33 @@ def synchronised(state: SyncState, reading: SyncReading, dt_s: float) -> Synced:
     if state.verifying_s >= 0.0:
         return _verified(state, right=right, passed_s=passed_s)
     if right and (reading.full or reading.status == OnlineStatus.FULLY_CHARGED):
-        return Synced(state=msgspec.structs.replace(state, unsynchronised_s=0.0))
-    if not (reading.full and reading.allowed and known) or state.blocked:
+        return Synced(state=msgspec.structs.replace(state, unsynchronised_s=0.0, due_s=-1.0))
+    if reading.full and known:
+        state = msgspec.structs.replace(state, due_s=0.0, from_pct=reading.soc_pct)
+    elif state.due_s >= 0.0:
+        state = msgspec.structs.replace(state, due_s=state.due_s + passed_s)
+    if state.due_s < 0.0 or not known:
         return Synced(state=state)
+    return _due(state, reading)
+
+
+def _due(state: SyncState, reading: SyncReading) -> Synced:
+    """SoC is to be set as soon as the BMS's status allows it, if it ever may be."""
+    over = msgspec.structs.replace(state, due_s=-1.0)
+    if not reading.allowed or state.blocked:
+        return Synced(state=over)
     refusal = _refusal(state, reading)
-    if refusal and abs(reading.soc_pct - FULL_PCT) <= NO_NEWS_PCT:
+    if state.due_s >= STATUS_WAIT_S or state.from_pct - reading.soc_pct > USED_PCT:
+        refusal = refusal or f"its status was not charging then; it is {reading.status} now"
+    elif not refusal and reading.status not in _STATUSES:
         return Synced(state=state)
+    if refusal and abs(reading.soc_pct - FULL_PCT) <= NO_NEWS_PCT:
+        return Synced(state=over)
     if refusal:
         text = f"the battery is full, and SoC {reading.soc_pct:.1f} %; not set to 100 %: {refusal}"
-        return Synced(state=state, notes=(SyncNote(code="soc_not_set", text=text),))
+        return Synced(state=over, notes=(SyncNote(code="soc_not_set", text=text),))
     begun = msgspec.structs.replace(
-        state, since_write_s=0.0, verifying_s=0.0, from_pct=reading.soc_pct
+        over, since_write_s=0.0, verifying_s=0.0, from_pct=reading.soc_pct
     )
     return Synced(state=begun, write=True)
 
@@ -201,6 +223,7 @@ def from_bytes(data: bytes | None, *, kernel_boot_id: str, boottime_ns: int) -> 
         kept.state,
         since_write_s=kept.state.since_write_s + gap_s,
         unsynchronised_s=kept.state.unsynchronised_s + gap_s,
+        due_s=-1.0,
     )
     return msgspec.structs.replace(fresh, battery=kept.battery, state=state)
 
@@ -213,8 +236,6 @@ def _plausible(state: SyncState) -> bool:
 def _refusal(state: SyncState, reading: SyncReading) -> str:
     if reading.firmware < FIRMWARE_SAFE_WRITES:
         return f"firmware 2.3.{reading.firmware} is too old for writes"
-    if reading.status not in _STATUSES:
-        return f"its status is {reading.status}"
     if abs(FULL_PCT - reading.soc_pct) > MOST_CHANGE_PCT:
         return (
             f"more than {MOST_CHANGE_PCT:.0f} % apart; check capacity (register 306) and the "

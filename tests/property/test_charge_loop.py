@@ -219,8 +219,8 @@ def check_lost_memory(scenario: Scenario, seed: int, *, at_s: float, after_s: fl
     metrics = run(scenario, watched(look, forgets=True), seed).metrics
     before = next(command for time_s, _, command in reversed(sent) if time_s < at_s)
     first = [(time_s, command) for time_s, _, command in sent if at_s <= time_s <= at_s + 85.0]
-    near_full = any(high_v >= 3.35 for time_s, high_v, _ in sent if at_s <= time_s <= at_s + 6.0)
-    if near_full:
+    first_high_v = next(high_v for time_s, high_v, _ in sent if time_s >= at_s)
+    if first_high_v >= 3.35:
         # It begins at float at most, since what was in force is not known; and not lower, for that
         # would drain a pack which was only loaded.
         most_v = max(before[0], cells * 3.375) + 0.4 + 1e-6

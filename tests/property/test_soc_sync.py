@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tinybms_charge.soc_sync import (
     DAY_S,
+    LONGEST_GAP_S,
+    STATUS_WAIT_S,
     KeptSync,
     Outcome,
     SyncReading,
@@ -36,13 +41,16 @@ def test_writes_are_rare_and_never_follow_a_failure(
 ) -> None:
     state = SyncState()
     since_s = DAY_S
+    full_s = math.inf
     failed = False
     for reading, dt_s, outcome, restart in events:
         since_s += dt_s if 0 <= dt_s < float("inf") else 0.0
+        full_s += dt_s if 0 <= dt_s < LONGEST_GAP_S else 0.0
+        full_s = 0.0 if reading.full and reading.trusted else full_s
         result = synchronised(state, reading, dt_s)
         if result.write:
             assert reading.allowed
-            assert reading.full
+            assert full_s < STATUS_WAIT_S
             assert reading.trusted
             assert reading.status in {"charging", "fully_charged"}
             assert reading.firmware >= 230
@@ -60,5 +68,5 @@ def test_writes_are_rare_and_never_follow_a_failure(
         if restart:
             kept = KeptSync(kernel_boot_id="a", boottime_ns=0, battery="b", state=state)
             again = from_bytes(to_bytes(kept), kernel_boot_id="z", boottime_ns=0).state
-            assert again == state
-            state = again
+            assert again == replace(state, due_s=-1.0)
+            state, full_s = again, math.inf

@@ -12,6 +12,7 @@ from tinybms_charge.machine import truly_full
 from tinybms_charge.measurement import Measurement
 from tinybms_charge.soc_sync import (
     DAY_S,
+    STATUS_WAIT_S,
     VERIFY_S,
     KeptSync,
     Outcome,
@@ -64,9 +65,6 @@ def test_a_charge_that_is_not_full_writes_nothing() -> None:
     ("changes", "words"),
     [
         ({"firmware": 229}, "2.3.229"),
-        ({"status": "idle"}, "idle"),
-        ({"status": "discharging"}, "discharging"),
-        ({"status": "fault"}, "fault"),
         ({"soc_pct": 79.9}, "20 %"),
     ],
 )
@@ -76,6 +74,46 @@ def test_what_is_refused_is_said(changes: dict[str, object], words: str) -> None
     assert codes(result) == ["soc_not_set"]
     assert words in result.notes[0].text
     assert result.state.blocked == ""
+
+
+@pytest.mark.parametrize("status", ["idle", "discharging", "fault"])
+def test_a_battery_that_rests_when_it_is_full_is_waited_for(status: str) -> None:
+    resting = replace(FULL, status=status)
+    first = synchronised(SyncState(), resting, 0.1)
+    assert (first.write, first.notes) == (False, ())
+    later = synchronised(first.state, replace(CALM, status=status, soc_pct=94.6), 600.0)
+    assert (later.write, later.notes) == (False, ())
+    assert synchronised(later.state, replace(CALM, soc_pct=94.6), 0.1).write
+
+
+@pytest.mark.parametrize(("changes", "after_s"), [({}, STATUS_WAIT_S), ({"soc_pct": 94.4}, 60.0)])
+def test_that_wait_ends_with_a_word(changes: dict[str, object], after_s: float) -> None:
+    waiting = synchronised(SyncState(), replace(FULL, status="idle"), 0.1).state
+    over = synchronised(waiting, replace(CALM, status="idle", **changes), after_s)
+    assert codes(over) == ["soc_not_set"]
+    assert "idle" in over.notes[0].text
+    assert over.state.blocked == ""
+    assert not synchronised(over.state, CALM, 0.1).write
+
+
+def test_after_that_wait_a_status_of_charging_comes_too_late() -> None:
+    waiting = synchronised(SyncState(), replace(FULL, status="idle"), 0.1).state
+    assert not synchronised(waiting, CALM, STATUS_WAIT_S).write
+    assert not synchronised(waiting, replace(CALM, soc_pct=94.4), 60.0).write
+
+
+def test_a_doubtful_reading_does_not_end_that_wait() -> None:
+    waiting = synchronised(SyncState(), replace(FULL, status="idle"), 0.1).state
+    doubtful = synchronised(waiting, replace(CALM, soc_pct=5.0, trusted=False), 0.1)
+    assert (doubtful.write, doubtful.notes) == (False, ())
+    assert synchronised(doubtful.state, CALM, 0.1).write
+
+
+def test_a_restart_forgets_that_wait() -> None:
+    waiting = synchronised(SyncState(), replace(FULL, status="idle"), 0.1).state
+    kept = KeptSync(kernel_boot_id="k", boottime_ns=0, battery="b", state=waiting)
+    again = from_bytes(to_bytes(kept), kernel_boot_id="k", boottime_ns=10**9).state
+    assert not synchronised(again, CALM, 0.1).write
 
 
 @pytest.mark.parametrize(
