@@ -60,7 +60,11 @@ class SerialPort:
         with contextlib.suppress(*_FAILURES, NotImplementedError):
             # Adapters without this setting (and ptys) have no delay to take away.
             self._serial.set_low_latency_mode(True)
-        self.announce_at(1)
+        try:
+            self.announce_at(1)
+        except PortError:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """Descriptor to wait on."""

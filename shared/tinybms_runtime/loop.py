@@ -174,9 +174,9 @@ class Loop:
             if watched is None:
                 continue
             if watched.socket is not None:
-                self._doubtful.add(descriptor)
                 if descriptor not in full and not _has_messages(watched.socket):
                     continue
+                self._doubtful.add(descriptor)
             watched.on_ready()
         self._run_timers()
 

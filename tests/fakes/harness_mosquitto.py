@@ -119,3 +119,10 @@ def mosquitto_program() -> str:
     if program is None:
         raise AssertionError("mosquitto is missing; install it with: apt-get install mosquitto")
     return program
+
+
+def users_file(path: Path, name: str, password: str) -> Path:
+    """A password file of mosquitto at `path` with one user, for its option `password_file`."""
+    subprocess.run(["mosquitto_passwd", "-c", "-b", path, name, password], check=True)
+    path.chmod(0o644)
+    return path

@@ -17,7 +17,7 @@ import pytest
 from fake_clock import FakeClock
 from fake_critical import make_record
 from fake_store import open_store
-from harness_mosquitto import Mosquitto
+from harness_mosquitto import Mosquitto, users_file
 from harness_mqtt import ROOT, Listener, MqttStack
 from harness_net import LOOPBACK
 
@@ -127,9 +127,7 @@ def test_a_password_alone_goes_with_a_name(run_dir: Path) -> None:
     """A broker that wants any name at all refused the empty one."""
     folder = run_dir / "closed"
     folder.mkdir()
-    users = folder / "users"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", users, "tinybms-pack1", "secret"], check=True)
-    users.chmod(0o644)
+    users = users_file(folder / "users", "tinybms-pack1", "secret")
     with (
         Mosquitto(folder, extra_config=f"password_file {users}", anonymous=False) as closed,
         MqttStack(run_dir, closed.port, {"username": ""}) as stack,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness_mosquitto import Mosquitto
+from harness_mosquitto import Mosquitto, users_file
 from harness_mqtt import CYCLE_S, Listener, MqttStack
 from harness_net import LOOPBACK
 
@@ -200,9 +200,7 @@ def test_a_refused_password_is_told_in_words_and_no_secret_is_shown(
 def test_a_password_from_a_file_lets_us_in(run_dir: Path) -> None:
     folder = run_dir / "closed"
     folder.mkdir()
-    users = folder / "users"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", users, "gateway", "secret"], check=True)
-    users.chmod(0o644)
+    users = users_file(folder / "users", "gateway", "secret")
     password = run_dir / "password"
     password.write_text("secret\n", encoding="utf-8")
     config = f"password_file {users}"

@@ -139,19 +139,6 @@ def test_before_the_first_contact_nothing_is_announced(
     assert home_assistant.all() == []
 
 
-def test_a_broker_that_lost_its_memory_is_told_again(
-    stack: MqttStack, mosquitto: Mosquitto, run_dir: Path
-) -> None:
-    stack.start()
-    stack.feed_until(stack.online)
-    stack.feed(1.0)
-    mosquitto.stop()
-    stack.feed_until(lambda: not stack.online())
-    mosquitto.start()
-    with Listener(mosquitto, run_dir / "again", under=PREFIX) as again:
-        stack.feed_until(lambda: bool(again.of(DEVICE)), timeout_s=10.0)
-
-
 def test_one_cell_less_is_withdrawn_by_name(stack: MqttStack, home_assistant: Listener) -> None:
     stack.start()
     stack.feed_until(lambda: bool(home_assistant.of(DEVICE)))

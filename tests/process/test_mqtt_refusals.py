@@ -18,7 +18,7 @@ import pytest
 
 from harness_certificates import Authority
 from harness_health import fetch
-from harness_mosquitto import Mosquitto
+from harness_mosquitto import Mosquitto, users_file
 from harness_mqtt import MqttStack
 from harness_net import LOOPBACK, free_port, wait_for_port
 from harness_secrets import support_bundle, traces
@@ -52,10 +52,7 @@ def tls_lines(authority: Authority, *, name: str = NAME, last_day: int = 400) ->
 
 
 def users(folder: Path) -> Path:
-    file = folder / "users"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", file, "gateway", "right"], check=True)
-    file.chmod(0o644)
-    return file
+    return users_file(folder / "users", "gateway", "right")
 
 
 def case(made: Mosquitto, password: str | None = SECRET, **mqtt: object) -> Case:
@@ -75,12 +72,16 @@ def wrong_port(_folder: Path) -> Case:
 
 
 def wrong_password(folder: Path) -> Case:
-    made = broker(folder, f"password_file {users(folder)}", anonymous=False)
+    made = broker(
+        folder, f"password_file {users_file(folder / 'users', 'gateway', 'right')}", anonymous=False
+    )
     return case(made)
 
 
 def no_password(folder: Path) -> Case:
-    made = broker(folder, f"password_file {users(folder)}", anonymous=False)
+    made = broker(
+        folder, f"password_file {users_file(folder / 'users', 'gateway', 'right')}", anonymous=False
+    )
     return case(made, password=None)
 
 
@@ -319,7 +320,7 @@ def test_mqtt_test_goes_all_the_way_and_counts_the_days(run_dir: Path) -> None:
         *tls_lines(authority, last_day=9),
         f"cafile {authority.file}",
         "require_certificate true",
-        f"password_file {users(folder)}",
+        f"password_file {users_file(folder / 'users', 'gateway', 'right')}",
         f"acl_file {acl}",
     )
     (run_dir / PASSWORD_FILE).write_text("right\n", encoding="utf-8")

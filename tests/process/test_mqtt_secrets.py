@@ -13,7 +13,7 @@ import pytest
 from harness_certificates import Authority
 from harness_gateway import AS_NOBODY, NOBODY
 from harness_health import fetch
-from harness_mosquitto import Mosquitto
+from harness_mosquitto import Mosquitto, users_file
 from harness_mqtt import Listener, MqttStack
 from harness_net import LOOPBACK, free_port, wait_for_port
 from harness_secrets import support_bundle, traces
@@ -43,9 +43,8 @@ def api_answers(port: int) -> str:
 def test_no_secret_is_in_topics_logs_answers_or_on_the_bus_after_failures(run_dir: Path) -> None:
     folder = run_dir / "peer"
     folder.mkdir()
-    users, password, token = folder / "users", run_dir / "password", run_dir / "token"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", users, "gateway", RIGHT], check=True)
-    users.chmod(0o644)
+    users = users_file(folder / "users", "gateway", RIGHT)
+    password, token = run_dir / "password", run_dir / "token"
     password.write_text(f"{WRONG}\n", encoding="utf-8")
     token.write_text(f"{TOKEN}\n", encoding="utf-8")
     for secret in (password, token):

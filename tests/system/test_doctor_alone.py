@@ -11,7 +11,7 @@ import pytest
 
 from harness_doctor import Told, told
 from harness_gateway import AS_NOBODY, GatewayFolder
-from harness_mosquitto import Mosquitto
+from harness_mosquitto import Mosquitto, users_file
 from harness_sim import SimBms, wait_until
 from tinybms_runtime.lock import ProcessLock, holder_pid
 from tinybms_runtime.processes import NAMES
@@ -42,9 +42,8 @@ def ctl(gateway: GatewayFolder, command: str, *before: str) -> Told:
 
 
 def test_a_wrong_password_is_named(run_dir: Path) -> None:
-    users, secret = run_dir / "users", run_dir / "secret"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", users, "gateway", "right"], check=True)
-    users.chmod(0o644)
+    users = users_file(run_dir / "users", "gateway", "right")
+    secret = run_dir / "secret"
     secret.write_text("wrong\n")
     folder = run_dir / "mosquitto"
     folder.mkdir()

@@ -53,13 +53,19 @@ def test_the_battery_is_looked_for_behind_every_adapter_but_those_of_others() ->
     assert found(None, search=True, taken="/dev/ttyUSB0") == ["/dev/ttyUSB1", "/dev/ttyACM0"]
 
 
-@pytest.fixture
-def pty(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+def open_pty(folder: Path) -> tuple[int, Path]:
+    """The far end of a port, and the path of the port."""
     master, slave = os.openpty()
     tty.setraw(slave)
-    link = tmp_path / "port"
+    link = folder / "port"
     link.symlink_to(os.ttyname(slave))
     os.close(slave)
+    return master, link
+
+
+@pytest.fixture
+def pty(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    master, link = open_pty(tmp_path)
     yield master, link
     os.close(master)
 
@@ -98,10 +104,7 @@ def test_an_answer_is_announced_when_it_is_whole(pty: tuple[int, Path]) -> None:
 
 
 def test_the_end_of_a_port_is_announced_whatever_is_waited_for(tmp_path: Path) -> None:
-    master, slave = os.openpty()
-    link = tmp_path / "port"
-    link.symlink_to(os.ttyname(slave))
-    os.close(slave)
+    master, link = open_pty(tmp_path)
     port = SerialPort(str(link))
     port.announce_at(1000)
     os.close(master)
@@ -128,10 +131,7 @@ def test_a_file_is_no_port(tmp_path: Path) -> None:
 
 
 def test_unplugging_is_noticed_by_read_and_write(tmp_path: Path) -> None:
-    master, slave = os.openpty()
-    link = tmp_path / "port"
-    link.symlink_to(os.ttyname(slave))
-    os.close(slave)
+    master, link = open_pty(tmp_path)
     port = SerialPort(str(link))
     os.close(master)
 
