@@ -27,7 +27,8 @@ from tinybms_runtime.clock import Clock
 Action = Callable[[], None]
 
 LONGEST_WAIT_S: Final = 1.0
-"""The loop looks at its clock at least this often, whatever its timers say."""
+"""The loop looks at its clock at least this often, whatever its timers say, and at every socket: a
+message that nothing told of waits no longer."""
 
 
 class Timer:
@@ -65,6 +66,7 @@ class Loop:
         self._for_writing: list[int] = []
         self._doubtful: set[int] = set()
         """Descriptors of sockets that may hold messages without telling of them."""
+        self._all_seen_ns = clock.boottime_ns()
         self._timers: list[tuple[int, int, Timer]] = []
         self._early: list[Timer] = []
         """Those that may run before their time when the loop is awake anyway."""
@@ -187,6 +189,10 @@ class Loop:
 
     def _full_sockets(self) -> set[int]:
         """The doubtful sockets that do hold messages; none is doubtful any more."""
+        now_ns = self._clock.boottime_ns()
+        if now_ns - self._all_seen_ns >= LONGEST_WAIT_S * 1e9:
+            self._all_seen_ns = now_ns
+            self._doubtful |= self._watched.keys()
         doubtful, self._doubtful = self._doubtful, set()
         return {
             descriptor

@@ -26,6 +26,9 @@ from tinybms_protocol.timing import READ_TIMEOUT_S
 from tinybms_runtime.clock import SystemClock
 from tinybms_runtime.loop import Loop
 
+TRIES = 5
+"""A machine that stands still for longer than an answer may take costs one."""
+
 
 class Pty:
     """A port at a path, and its far end."""
@@ -194,6 +197,25 @@ def test_a_refusal_shorter_than_the_answer_is_heard_long_before_the_deadline(
     began_s = time.monotonic()
     assert answering.turns(1)[0].failed is LineErrorKind.NACK_COMMAND
     assert time.monotonic() - began_s < READ_TIMEOUT_S
+
+
+def test_an_answer_whose_rest_comes_after_its_time_is_still_put_together(
+    answering: Answering,
+) -> None:
+    reply, bench = version_reply(), answering.bench
+
+    def whole() -> bool:
+        return any(turn.blocks for turn in bench.turns)
+
+    for _ in range(TRIES):
+        answering.readings.clear()
+        os.write(answering.pty.master, reply[:5])
+        assert bench.loop.run_until(lambda: reply[:5] in answering.readings, 10)
+        os.write(answering.pty.master, reply[5:])
+        if bench.loop.run_until(whole, READ_TIMEOUT_S):
+            break
+        answering.asked()
+    assert whole()
 
 
 def test_bytes_that_nobody_asked_for_do_not_pass_for_the_next_answer(

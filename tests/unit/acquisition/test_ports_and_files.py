@@ -119,6 +119,21 @@ def test_the_port_is_ours_alone(pty: tuple[int, Path]) -> None:
     port.close()
 
 
+def test_a_port_that_can_not_be_set_up_is_let_go(
+    pty: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SerialPort, "announce_at", _refused)
+        with pytest.raises(PortError, match="gone") as caught:
+            SerialPort(str(pty[1]))
+    SerialPort(str(pty[1])).close()
+    assert caught.type is PortError  # alive until here, and with it what it holds
+
+
+def _refused(_port: SerialPort, _count: int) -> None:
+    raise PortError("gone")
+
+
 def test_a_missing_port_is_named(tmp_path: Path) -> None:
     with pytest.raises(PortError, match=r"nowhere.*No such file"):
         SerialPort(str(tmp_path / "nowhere"))

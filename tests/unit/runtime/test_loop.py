@@ -9,7 +9,7 @@ import zmq
 
 from fake_clock import FakeClock
 from tinybms_runtime.clock import SystemClock
-from tinybms_runtime.loop import Loop
+from tinybms_runtime.loop import LONGEST_WAIT_S, Loop
 
 
 @pytest.fixture
@@ -206,6 +206,21 @@ def test_a_message_whose_news_was_taken_by_sending_is_found(loop: Loop, pair: Pa
     turn(loop)
     assert got == []
     loop.look_at(right)
+    turn(loop)
+    assert got == [b"x"]
+    loop.unwatch(right)
+
+
+def test_a_message_that_nothing_told_of_waits_a_second_at_most(
+    loop: Loop, clock: FakeClock, pair: Pair
+) -> None:
+    left, right = pair
+    got: list[bytes] = []
+    loop.watch(right, lambda: got.append(right.recv(zmq.NOBLOCK)))
+    turn(loop)
+    left.send(b"x")
+    assert right.getsockopt(zmq.EVENTS)
+    clock.advance(LONGEST_WAIT_S)
     turn(loop)
     assert got == [b"x"]
     loop.unwatch(right)
